@@ -1,0 +1,29 @@
+"""numbapool: pooling for scientific Python, compiled by Numba.
+
+Public names are loaded when they are first used, and Numba when the first kernel is.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "functional.window": [f"{op}_pool{n}d" for op in ("max", "min", "avg", "sum") for n in (1, 2, 3)],
+    "gradients": ["vjp"],
+    "settings": ["options", "set_options", "show_config"],
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = ["__version__", *_HOME_OF]
+
+
+def __getattr__(name):
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

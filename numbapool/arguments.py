@@ -1,0 +1,149 @@
+"""Checks of what users pass: every message names the argument, what was given and what is allowed."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from numbapool import dtypes
+
+MODES = ("valid", "same", "same_lower")
+
+
+def flag(value: Any, name: str) -> bool:
+    """bool, numpy.bool, 0 or 1."""
+    if isinstance(value, (bool, np.bool_)) or (isinstance(value, (int, np.integer)) and value in (0, 1)):
+        return bool(value)
+    raise TypeError(f"{name} must be True or False, not {value!r}")
+
+
+def integer(value: Any, name: str, low: int | None = None) -> int:
+    """An integer of any kind but bool, at least `low`."""
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be an integer, not {value!r}")
+    if isinstance(value, np.ndarray) and value.ndim:
+        raise TypeError(f"{name} must be an integer, not an array of shape {value.shape}")
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, not {value!r}") from None
+    if low is not None and number < low:
+        raise ValueError(f"{name} must be at least {low}, not {number}")
+    return number
+
+
+def _sequence(value: Any) -> bool:
+    return isinstance(value, (tuple, list)) or (isinstance(value, np.ndarray) and value.ndim == 1)
+
+
+def per_axis(value: Any, n: int, name: str, low: int) -> tuple[int, ...]:
+    """An int for all axes or one int per axis."""
+    if _sequence(value):
+        if len(value) not in (1, n) or (len(value) == 1 and n > 1):
+            raise ValueError(f"{name} must be an int or have one value per pooled axis ({n}), not {value!r}")
+        return tuple(integer(v, name, low) for v in value)
+    if isinstance(value, (str, bytes, set, frozenset, dict)):
+        raise TypeError(f"{name} must be an int or a tuple, list or 1-D array of ints, not {value!r}")
+    return (integer(value, name, low),) * n
+
+
+def padding_pairs(value: Any, n: int) -> str | tuple[tuple[int, int], ...]:
+    """A mode, or one (before, after) pair per axis."""
+    if isinstance(value, str):
+        if value not in MODES:
+            raise ValueError(f"padding must be an int, ints or pairs per axis, or one of {MODES}, not {value!r}")
+        return value
+    if _sequence(value) and any(_sequence(v) for v in value):
+        if len(value) != n:
+            raise ValueError(f"padding must have one (before, after) pair per pooled axis ({n}), not {value!r}")
+        pairs = []
+        for pair in value:
+            if not _sequence(pair) or len(pair) != 2:
+                raise ValueError(f"padding must have one (before, after) pair per pooled axis, not {value!r}")
+            pairs.append((integer(pair[0], "padding", 0), integer(pair[1], "padding", 0)))
+        return tuple(pairs)
+    if n == 1 and _sequence(value) and len(value) == 2:
+        return ((integer(value[0], "padding", 0), integer(value[1], "padding", 0)),)
+    if isinstance(value, np.ndarray) and value.ndim == 2:
+        return padding_pairs(value.tolist(), n)
+    return tuple((p, p) for p in per_axis(value, n, "padding", 0))
+
+
+def pooled_axes(value: Any, n: int, ndim: int) -> tuple[int, ...]:
+    """`axes=` as non-negative ints in the caller's order; None: the last n."""
+    if ndim < n:
+        raise ValueError(f"x must have at least {n} dimensions, not {ndim}")
+    if value is None:
+        return tuple(range(ndim - n, ndim))
+    if not _sequence(value):
+        if isinstance(value, (str, bytes, set, frozenset, dict)):
+            raise TypeError(f"axes must be an int or a tuple of ints, not {value!r}")
+        value = (value,)
+    axes = []
+    for a in value:
+        a = integer(a, "axes")
+        if not -ndim <= a < ndim:
+            raise ValueError(f"axes={tuple(value)!r}: axis {a} is out of range for x with {ndim} dimensions")
+        axes.append(a % ndim)
+    if len(axes) != n:
+        raise ValueError(f"axes must name {n} axes, not {tuple(value)!r}")
+    if len(set(axes)) != n:
+        raise ValueError(f"axes must differ from each other, not {tuple(value)!r}")
+    return tuple(axes)
+
+
+def divisor(value: Any) -> float | None:
+    """`divisor_override=`: None or a non-zero finite number."""
+    if value is None:
+        return None
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"divisor_override must be a number or None, not {value!r}")
+    if not math.isfinite(value) or value == 0:
+        raise ValueError(f"divisor_override must be finite and not zero, not {value!r}")
+    return float(value)
+
+
+def result_dtype(value: Any, x: str, mean: bool) -> str | None:
+    """`dtype=` as a name, checked against the dtype of x."""
+    if value is None:
+        return None
+    try:
+        name = np.dtype(value).name
+    except TypeError:
+        raise TypeError(f"dtype must be a NumPy dtype, not {value!r}") from None
+    if name not in dtypes.SUPPORTED or name == "bool":
+        raise TypeError(f"dtype must be an integer or floating dtype of at most 64 bits, not {name}")
+    if dtypes.is_float(x) and not dtypes.is_float(name):
+        raise TypeError(f"dtype must be floating because x is {x}, not {name}")
+    return name
+
+
+def later(nan_policy: Any = "propagate", where: Any = None, weights: Any = None) -> None:
+    """Parameters whose full meaning this version does not have yet."""
+    if not isinstance(nan_policy, str):
+        raise TypeError(f"nan_policy must be 'propagate', 'omit' or 'raise', not {nan_policy!r}")
+    if nan_policy not in ("propagate", "omit", "raise"):
+        raise ValueError(f"nan_policy must be 'propagate', 'omit' or 'raise', not {nan_policy!r}")
+    if nan_policy != "propagate":
+        raise NotImplementedError(f"nan_policy={nan_policy!r} is not in this version yet, only 'propagate'")
+    if where is not None:
+        raise NotImplementedError("where= is not in this version yet, only None")
+    if weights is not None:
+        raise NotImplementedError("weights= is not in this version yet, only None")
+
+
+def output(value: Any, shape: Sequence[int], dtype: np.dtype, name: str = "out") -> np.ndarray:
+    """`out=`: exactly the result's shape and dtype, writeable."""
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{name} must be a numpy.ndarray, not {type(value).__name__}")
+    if value.dtype != dtype or not value.dtype.isnative:
+        raise TypeError(f"{name} must have dtype {dtype}, not {value.dtype.newbyteorder('=') if value.dtype == dtype else value.dtype}")
+    if value.shape != tuple(shape):
+        raise ValueError(f"{name} must have shape {tuple(shape)}, not {value.shape}")
+    if not value.flags.writeable:
+        raise ValueError(f"{name} must be writeable")
+    return value

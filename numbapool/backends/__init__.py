@@ -1,0 +1,1 @@
+"""On what: one module per kind of memory."""

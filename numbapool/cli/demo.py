@@ -1,0 +1,241 @@
+"""A photograph pooled by every kind there is: each checked against NumPy, timed, and drawn to one picture."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from .console import CommandError, extra, progress, replacing, table
+
+HELP = "pool a photograph by every kind there is, check, time and draw it"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--output", type=Path, default=Path("demo.png"), help="the picture; default: demo.png")
+    parser.add_argument("--size", type=int, default=1024, metavar="N",
+                        help="the photograph is repeated to N × N pixels for checks and times; default: 1024")
+
+
+@dataclass
+class Kind:
+    """One call: which function, on what, how."""
+
+    fn: str
+    on: str
+    args: tuple[Any, ...]
+    options: dict[str, Any] = field(default_factory=dict)
+    backward: bool = False
+    blocks: str = ""  # the NumPy function with which block_reduce does the same
+
+    @property
+    def title(self) -> str:
+        words = [f"{k}={v}".replace(" ", "") for k, v in self.options.items()]
+        given = ", ".join([str(a).replace(" ", "") for a in self.args] + words)
+        return f"{self.fn}({given})" + (" backward" if self.backward else "")
+
+
+@dataclass
+class Result:
+    kind: Kind
+    shapes: tuple[tuple[int, ...], tuple[int, ...]]
+    seconds: float
+    nbytes: int
+    copy: float  # seconds in which this machine copies as many bytes
+    reference: float
+    blocks: float | None
+
+    @property
+    def share(self) -> float:
+        return self.copy / self.seconds
+
+
+KINDS = [
+    Kind("max_pool2d", "image", (2,), {"axes": (0, 1)}, blocks="max"),
+    Kind("min_pool2d", "image", (2,), {"axes": (0, 1)}, blocks="min"),
+    Kind("avg_pool2d", "image", (2,), {"axes": (0, 1), "dtype": "uint8"}),
+    Kind("sum_pool2d", "image", (2,), {"axes": (0, 1), "dtype": "uint16"}),
+    Kind("max_pool2d", "planes", (2,), blocks="max"),
+    Kind("min_pool2d", "planes", (2,), blocks="min"),
+    Kind("avg_pool2d", "planes", (2,), blocks="mean"),
+    Kind("sum_pool2d", "planes", (2,), blocks="sum"),
+    Kind("max_pool2d", "planes", (3, 2, 1)),
+    Kind("avg_pool2d", "planes", (3, 1, 1)),
+    Kind("max_pool2d", "planes", ((2, 5),), blocks="max"),
+    Kind("avg_pool2d", "planes", (3, 2), {"ceil_mode": True}),
+    Kind("max_pool2d", "planes", (3, 1, 2), {"dilation": 2}),
+    Kind("min_pool2d", "planes", (3, 2, "same")),
+    Kind("avg_pool2d", "planes", (4, 2, ((0, 2), (1, 1))), {"count_include_pad": False}),
+    Kind("max_pool2d", "planes", (2,), {"return_indices": True}),
+    Kind("max_pool2d", "small", (21, 1, 10)),
+    Kind("avg_pool2d", "small", (21, 1, 10)),
+    Kind("max_pool2d", "strided", (2,), blocks="max"),
+    Kind("avg_pool2d", "half", (2,)),
+    *(Kind(f"{op}_pool1d", "planes", (3, 2)) for op in ("max", "min", "avg", "sum")),
+    *(Kind(f"{op}_pool3d", "clip", (2,), blocks={"avg": "mean"}.get(op, op)) for op in ("max", "min", "avg", "sum")),
+    *(Kind(f"{op}_pool2d", "planes", (2,), backward=True) for op in ("max", "min", "avg", "sum")),
+    Kind("max_pool2d", "planes", (3, 2, 1), backward=True),
+    Kind("avg_pool2d", "planes", (3, 1, 1), backward=True),
+    Kind("max_pool1d", "planes", (3, 2), backward=True),
+    Kind("avg_pool3d", "clip", (2,), backward=True),
+]
+
+
+def photograph() -> np.ndarray:
+    """Chelsea the cat, (300, 451, 3) uint8, which scikit-image ships (by Stefan van der Walt, CC0)."""
+    photo: np.ndarray = extra("skimage.data").chelsea()
+    return photo
+
+
+def _inputs(photo: np.ndarray, size: int) -> dict[str, np.ndarray]:
+    rows, columns, _ = photo.shape
+    image = np.pad(photo, ((0, max(size - rows, 0)), (0, max(size - columns, 0)), (0, 0)), "symmetric")[:size, :size]
+    planes = np.ascontiguousarray(np.moveaxis(image, -1, 0).astype(np.float32) / 255)
+    half = size // 2
+    clip = np.stack([planes[1, 4 * t : 4 * t + half, 3 * t : 3 * t + half] for t in range(8)])
+    return {"image": np.ascontiguousarray(image), "planes": planes, "clip": clip,
+            "small": np.ascontiguousarray(planes[1, :300, :400]), "strided": planes[:, ::-2, ::2],
+            "half": planes.astype(np.float16)}
+
+
+def _parts(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _measure(kind: Kind, x: np.ndarray) -> Result:
+    """Check one kind against the reference, then time it, a copy and block_reduce in turns."""
+    import numbapool as nbp
+    from numbapool import testing
+
+    fn = getattr(nbp, kind.fn)
+    rng = np.random.default_rng(0)
+    if kind.backward:
+        dy = rng.random(fn(x, *kind.args, **kind.options).shape, dtype=np.float32)
+        testing.check_vjp(kind.fn, x, kind.args, kind.options, dy)
+        pullback = nbp.vjp(fn, x, *kind.args, **kind.options)[1]
+        moved, results = dy, (x,)
+        ours: Callable[[], Any] = lambda: pullback(dy)
+        numpy: Callable[[], Any] = lambda: testing.reference_vjp(kind.fn, x, kind.args, kind.options, dy)
+    else:
+        results = _parts(testing.check(kind.fn, x, *kind.args, **kind.options))
+        out = results if len(results) > 1 else results[0]
+        moved = x
+        ours = lambda: fn(x, *kind.args, **kind.options, out=out)
+        numpy = lambda: testing.reference(kind.fn, x, *kind.args, **kind.options)
+    nbytes = moved.nbytes + sum(r.nbytes for r in results)
+
+    # a copy reads and writes: half as many bytes each; a pullback returns a new array, so its copy does too
+    source = np.ones(nbytes // 2, np.uint8)
+    target = source.copy()
+    copy: Callable[[], Any] = source.copy if kind.backward else lambda: np.copyto(target, source)
+
+    blocks = None
+    if kind.blocks:
+        reduce, func = extra("skimage.measure").block_reduce, getattr(np, kind.blocks)
+        window = np.ones(x.ndim, int)
+        n = int(kind.fn[-2])
+        window[list(kind.settings.get("axes", range(-n, 0)))] = kind.args[0]
+        blocks = lambda: reduce(x, tuple(int(w) for w in window), func)
+
+    times = _in_turns([ours, copy, *([blocks] if blocks else [])])
+    start = time.perf_counter()
+    numpy()
+    reference = time.perf_counter() - start
+    shapes = (moved.shape, results[0].shape)
+    return Result(kind, shapes, times[0], nbytes, times[1], reference, times[2] if blocks else None)
+
+
+def _in_turns(calls: list[Callable[[], Any]], seconds: float = 0.25, most: int = 60) -> list[float]:
+    """Median seconds of each call, one after the other so that all meet the same machine."""
+    times: list[list[float]] = [[] for _ in calls]
+    end = time.perf_counter() + seconds
+    while len(times[0]) < 3 or (len(times[0]) < most and time.perf_counter() < end):
+        for call, seen in zip(calls, times, strict=True):
+            start = time.perf_counter()
+            call()
+            seen.append(time.perf_counter() - start)
+    return [median(seen) for seen in times]
+
+
+def _times(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.0f}×" if ratio >= 10 else f"{ratio:.1f}×"
+
+
+def _rows(results: list[Result]) -> list[tuple[str, ...]]:
+    rows = []
+    for r in results:
+        shape = " -> ".join("×".join(map(str, s)) for s in r.shapes)
+        rows.append((r.kind.title, r.kind.on, shape, f"{r.seconds * 1e3:.2f} ms", f"{r.nbytes / r.seconds / 1e9:.1f}",
+                     f"{r.share:.0%}", _times(r.reference / r.seconds), _times(r.blocks and r.blocks / r.seconds)))
+    return rows
+
+
+def patch_gradients(photo: np.ndarray) -> dict[str, np.ndarray]:
+    """A few pixels of the photograph and the gradients that one output pixel, or all, send back to them."""
+    import numbapool as nbp
+
+    x = np.ascontiguousarray(photo[140:147, 120:127, 1].astype(np.float32))
+    one = np.zeros((3, 3), np.float32)
+    one[1, 1] = 1
+    return {"pixels": x,
+            "max": nbp.vjp(nbp.max_pool2d, x, 3, 2)[1](one),
+            "avg": nbp.vjp(nbp.avg_pool2d, x, 3, 2)[1](one),
+            "all": nbp.vjp(nbp.max_pool2d, x, 3, 2)[1](np.ones_like(one))}
+
+
+def _grids(patch: dict[str, np.ndarray]) -> str:
+    columns = [("the pixels, a window in [ ]", patch["pixels"], "{:4.0f}"), ("max_pool2d(3, 2)", patch["max"], "{:4.0f}"),
+               ("avg_pool2d(3, 2)", patch["avg"], "{:4.2f}"), ("max, all outputs", patch["all"], "{:4.0f}")]
+    lines = ["  ".join(f"{title:<35}" for title, _, _ in columns).rstrip()]
+    for i in range(7):
+        cells = []
+        for c, (_, values, form) in enumerate(columns):
+            row = [form.format(v) if v else "   ·" for v in values[i]]
+            ends = ["[" if j == 2 else "]" if j == 5 else " " for j in range(8)] if c == 0 and 2 <= i <= 4 else [" "] * 8
+            cells.append("".join(e + v for e, v in zip(ends, [*row, ""], strict=True)))
+        lines.append("  ".join(f"{cell:<35}" for cell in cells).rstrip())
+    return "\n".join(lines)
+
+
+def run(args: argparse.Namespace) -> None:
+    if not 400 <= args.size <= 16384:
+        args.command.error(f"argument --size: {args.size} is not between 400 and 16384")
+    if args.output.suffix.lower() != ".png":
+        args.command.error(f"argument --output: {str(args.output)!r} does not end in .png")
+    for module in ("skimage", "matplotlib", "rich"):
+        extra(module)
+    from numbapool import settings
+
+    from .picture import draw
+
+    photo = photograph()
+    inputs = _inputs(photo, args.size)
+    print("One photograph: Chelsea the cat, by Stefan van der Walt (CC0), shipped by scikit-image.")
+    results = []
+    with progress(len(KINDS) + 1) as step:
+        for kind in KINDS:
+            step(f"{kind.title}, checked against NumPy")
+            try:
+                results.append(_measure(kind, inputs[kind.on]))
+            except AssertionError as e:
+                raise CommandError(f"{kind.title} differs from the NumPy reference: {e}") from None
+        step(f"drawing {args.output}")
+        patch = patch_gradients(photo)
+        with replacing(args.output) as file:
+            draw(file, photo, patch, results, settings.config())
+
+    print(f"\nAll {len(results)} agree with the NumPy reference. Bytes are input and output, each once "
+          "(backward: dy and dx).\n")
+    print(table(("kind", "array", "shape", "time", "GB/s", "of a copy", "NumPy ref.", "block_reduce"), _rows(results), left=3))
+    print("\nimage: channels last, uint8; planes: channels first, float32; clip: 8 frames; small: one plane; strided: "
+          "planes[:, ::-2, ::2]; half: float16.\n\"of a copy\": speed in relation to copying as many bytes, measured in "
+          "turns with it; the last two columns: how many times faster than these.")
+    print("\nWhere the gradient of one output pixel goes:\n")
+    print(_grids(patch))
+    print(f"\nThe picture: {args.output}")

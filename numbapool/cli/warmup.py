@@ -1,0 +1,88 @@
+"""Compile the usual kernels ahead of time, into the disk cache.
+
+Calls every window function, forward and backward, on small arrays that between them need every kernel of the usual
+dtypes. Without it a kernel is compiled when it is first needed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from .console import progress, table
+
+HELP = "compile the usual kernels ahead of time"
+OPS = ("max", "min", "avg", "sum")
+DTYPES = ("uint8", "float32", "float64")
+MORE_DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64", "float16")
+
+# (window, stride, padding, axes): side by side, overlapping by stride 2 and 1, any other stride, wide and tall;
+# then channels last.
+WINDOWS = [(2, 2, 0, (-2, -1)), (3, 2, 1, (-2, -1)), (3, 1, 1, (-2, -1)), (4, 3, 0, (-2, -1)), (31, 1, 15, (-2, -1)),
+           (2, 2, 0, (0, 1)), (3, 1, 1, (0, 1)), (31, 1, 15, (0, 1))]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    some = {"type": lambda s: s.split(","), "metavar": "A,B"}
+    parser.add_argument("--ops", default=list(OPS), help=f"of {','.join(OPS)}; default: all", **some)
+    parser.add_argument("--dtypes", default=list(DTYPES), help=f"default: {','.join(DTYPES)}; also {','.join(MORE_DTYPES)}",
+                        **some)
+    parser.add_argument("--list", action="store_true", help="print a table of the kernels: name, seconds, cached")
+
+
+def _steps(ops: list[str], dtypes: list[str]) -> Iterator[tuple[str, Callable[[], None]]]:
+    for dtype in dtypes:
+        for op in ops:
+            yield f"{op} {dtype}", lambda op=op, dtype=dtype: _forward(op, dtype)
+            if np.dtype(dtype).kind == "f":
+                yield f"{op} {dtype} backward", lambda op=op, dtype=dtype: _backward(op, dtype)
+
+
+def _forward(op: str, dtype: str) -> None:
+    import numbapool as nbp
+
+    fn = getattr(nbp, f"{op}_pool2d")
+    x = np.ones((48, 48, 40), dtype)
+    for window, stride, padding, axes in WINDOWS:
+        fn(x, window, stride, padding, axes=axes)
+        if op in ("max", "min"):
+            fn(x, window, stride, padding, axes=axes, return_indices=True)
+        elif op == "avg" and x.dtype.kind in "iu":
+            fn(x, window, stride, padding, axes=axes, dtype=x.dtype)
+
+
+def _backward(op: str, dtype: str) -> None:
+    import numbapool as nbp
+
+    fn = getattr(nbp, f"{op}_pool2d")
+    x = np.ones((48, 48, 40), dtype)
+    for window, stride, padding, axes in WINDOWS:
+        y, pullback = nbp.vjp(fn, x, window, stride, padding, axes=axes)
+        pullback(y)
+
+
+def run(args: argparse.Namespace) -> None:
+    for name, given, known in (("ops", args.ops, OPS), ("dtypes", args.dtypes, DTYPES + MORE_DTYPES)):
+        if unknown := [g for g in given if g not in known]:
+            args.command.error(f"argument --{name}: invalid choice: {unknown[0]!r} (choose from {', '.join(known)})")
+
+    start = time.perf_counter()
+    steps = list(_steps(args.ops, args.dtypes))
+    with progress(len(steps)) as step:
+        for name, action in steps:
+            step(name)
+            action()
+
+    from numbapool.kernels import build
+
+    kernels = build.kernels()
+    if args.list:
+        rows = [(k.name, f"{k.seconds:.2f}", "yes" if k.cached else "no") for k in sorted(kernels, key=lambda k: k.name)]
+        print(table(("kernel", "seconds", "from the cache"), rows))
+        print()
+    new = [k for k in kernels if not k.cached]
+    print(f"{len(kernels)} kernels ready in {time.perf_counter() - start:.1f} s: {len(new)} compiled "
+          f"({sum(k.seconds for k in new):.1f} s), {len(kernels) - len(new)} from the cache")

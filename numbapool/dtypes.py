@@ -1,0 +1,32 @@
+"""Element types: names, what is stored, what is accumulated, what comes out.
+
+A dtype is known by its name. `bfloat16` is the type of that name that ml_dtypes registers with NumPy; no package is imported for it.
+"""
+
+import numpy as np
+
+FLOATS = ("float16", "bfloat16", "float32", "float64")
+SIGNED = ("int8", "int16", "int32", "int64")
+UNSIGNED = ("uint8", "uint16", "uint32", "uint64")
+SUPPORTED = ("bool", *SIGNED, *UNSIGNED, *FLOATS)
+_SIZES = {"bool": 1, "float16": 2, "bfloat16": 2}
+
+
+def is_half(name):
+    """Whether elements are 16-bit floats, which are computed in float32."""
+    return name in ("float16", "bfloat16")
+
+
+def is_float(name):
+    """Whether `name` is a floating type."""
+    return name in FLOATS
+
+
+def kind(name):
+    """`b`, `i`, `u` or `f`."""
+    return "f" if name in FLOATS else name[0]
+
+
+def itemsize(name):
+    """Bytes of an element."""
+    return _SIZES.get(name) or int(name.lstrip("uintfloa")) // 8

@@ -1,0 +1,1 @@
+"""Kernels: templates (rows, route, spread), the primitives they are written in (simd, twins) and their builder."""

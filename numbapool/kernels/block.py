@@ -1,0 +1,28 @@
+"""The argument block: the 64-bit integers that a band kernel reads, by name.
+
+Python fills a block and kernels read it with `word(args, NAME)`. All strides are in bytes. `X`, `Y` and `K` (keys: saved
+places or indices) each take seven words: address, table of outer offsets, and the strides of a group, D, H, W and inner.
+"""
+
+_NAMES = """
+X X_TABLE X_G X_D X_H X_W X_I
+Y Y_TABLE Y_G Y_D Y_H Y_W Y_I
+K K_TABLE K_G K_D K_H K_W K_I
+GROUPS GROUP OUTER
+OUT_D OUT_H OUT_W
+WIDTH INNER TILE_I TILES_I TILE_W TILES_W BLOCK_H BLOCKS_H
+STRIDE BEFORE TAPS_W STEP_W
+D_TABLE D_STEP H_TABLE H_STEP W_DIVISORS DIVISOR_STEP
+KEY_D KEY_D_STEP KEY_H KEY_H_STEP KEY_W
+SCRATCH SCRATCH_BYTES
+AT_ROW AT_WIDE AT_LINE AT_QUEUE QUEUE_LENGTH AT_PLACES PITCH SPAN LINE_BYTES ROW_BYTES QUEUED PACKED
+""".split()
+
+for _i, _name in enumerate(_NAMES):
+    globals()[_name] = _i
+
+COUNT = len(_NAMES)
+INDEX = {name: i for i, name in enumerate(_NAMES)}
+
+# Columns of a table of windows (one line of four words per window).
+START, STOP, FIRST, EXTENT = range(4)

@@ -1,0 +1,292 @@
+"""The one place that compiles kernels: templates bound to primitives, machine code, its way to and from the disk.
+
+A *template* is a module of plain functions with free names. `kernel` copies its functions with new globals in which
+those names are bound, compiles the copy of `band(args, slot, lo, hi)` and keeps nothing of Numba's but the machine code:
+an object file with a single entry and no symbol of Python's or Numba's in it. A later process loads that object straight into LLVM,
+without starting Numba's compiler.
+"""
+
+import ctypes
+import functools
+import hashlib
+import os
+import sys
+import threading
+import time
+import types
+
+from .. import cache
+
+_BAND = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
+
+# what LLVM itself may call instead of inline code; every C library has them
+_LIBC = frozenset("memcpy memmove memset memcmp bcmp fma fmaf floor floorf ceil ceilf trunc truncf rint rintf sqrt sqrtf "
+                  "exp expf exp2 exp2f log logf log2 log2f log10 log10f log1p log1pf expm1 expm1f pow powf sin sinf cos cosf "
+                  "tan tanf tanh tanhf fmod fmodf ldexp ldexpf frexp frexpf fmin fminf fmax fmaxf".split())  # fmt: skip
+
+_lock = threading.RLock()
+_kernels: dict = {}
+_engine = None
+
+
+class Kernel:
+    """
+    One compiled band.
+
+    Attributes
+    ----------
+    name : str
+    address : int or None
+        Of a C function ``void(int64, int64, int64, int64)``; None if Numba's JIT is disabled.
+    seconds : float
+        It took to compile or to load.
+    cached : bool
+        Whether it was loaded from disk.
+    call : callable
+        ``call(args_address, slot, lo, hi)``; releases the GIL.
+    """
+
+    __slots__ = ("address", "cached", "call", "name", "seconds")
+
+    def __init__(self, name, address, call, seconds, cached):
+        self.name, self.address, self.call, self.seconds, self.cached = name, address, call, seconds, cached
+
+    def __repr__(self):
+        return f"<kernel {self.name}, {'loaded' if self.cached else 'compiled'} in {self.seconds:.3f} s>"
+
+
+def kernel(template_module, binding, name):
+    """
+    The kernel `name`: the template's `band` with its free names bound, compiled or loaded once per process.
+
+    Parameters
+    ----------
+    template_module : module
+        Its plain functions are the template; `band(args, slot, lo, hi)` is the entry.
+    binding : dict or callable
+        What the free names mean: intrinsics, plain functions, numbers. A callable is asked for the dict only when
+        something has to be compiled. Everything in it must be told apart by `name`.
+    name : str
+        Of the kernel, unique among all template and binding pairs.
+
+    Returns
+    -------
+    Kernel
+    """
+    try:
+        return _kernels[name]
+    except KeyError:
+        pass
+    with _lock:
+        if name not in _kernels:
+            _kernels[name] = _make(template_module, binding, name)
+        return _kernels[name]
+
+
+def kernels():
+    """All kernels of this process, in the order in which they were made."""
+    return list(_kernels.values())
+
+
+def assembly(template_module, binding, name):
+    """Compile afresh and return the machine code as the assembly of the CPU that Numba compiles for."""
+    with _compiling():
+        module, _ = _compile(template_module, binding, name)
+        return _codegen()._tm.emit_assembly(module)
+
+
+def llvm_ir(template_module, binding, name):
+    """Compile afresh and return the optimised LLVM IR."""
+    with _compiling():
+        return str(_compile(template_module, binding, name)[0])
+
+
+def _compiling():
+    from numba.core.compiler_lock import global_compiler_lock
+
+    return global_compiler_lock
+
+
+def _make(template_module, binding, name):
+    from numba import config
+
+    start = time.perf_counter()
+    if config.DISABLE_JIT:
+        band = _rebind(template_module, binding() if callable(binding) else binding, name, None)["band"]
+        return Kernel(name, None, band, time.perf_counter() - start, False)
+    source = _foreign_source(template_module)
+    symbol = _symbol(name)
+    code = None if source is None else cache.load(name, symbol, source)
+    address = None
+    with _compiling():
+        cached = code is not None
+        if not cached:
+            module, loose = _compile(template_module, binding, name)
+            _resolvable(loose, name)
+            code = _codegen()._tm.emit_object(module)
+            if not loose and source is not None:
+                cache.store(name, symbol, code, source)
+        address = _load(code, symbol)
+    return Kernel(name, address, _BAND(address), time.perf_counter() - start, cached)
+
+
+def _resolvable(symbols, name):
+    """Raise for what the linker would not find: it does not raise, it ends the process."""
+    from llvmlite import binding as ll
+
+    missing = [s for s in symbols if ll.address_of_symbol(s) is None]
+    if missing:
+        raise RuntimeError(f"kernel {name} needs symbols that are not there: {', '.join(missing)}")
+
+
+def _symbol(name):
+    return "numbapool_" + hashlib.sha256(name.encode()).hexdigest()[:24]
+
+
+@functools.cache
+def _foreign_source(module):
+    """A hash of a template's source if the cache's key does not cover it, "" if it does, None if it is unknown."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    path = os.path.abspath(getattr(module, "__file__", None) or "")
+    if os.path.dirname(path) == here:
+        return ""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.sha256(file.read()).hexdigest()
+    except OSError:
+        return None
+
+
+def _rebind(module, binding, name, wrap):
+    """
+    The template's names, bound.
+
+    Its functions, and those that it or the binding takes from modules marked `TEMPLATE`, are copied with the result as
+    their globals, so that all of them see the same names; `wrap` is applied to each copy but the entry.
+    """
+    bound = {**vars(module), **binding}
+    for key, f in list(bound.items()):
+        if not isinstance(f, types.FunctionType):
+            continue
+        if f.__module__ != module.__name__ and not getattr(sys.modules.get(f.__module__), "TEMPLATE", False):
+            continue
+        copy = types.FunctionType(f.__code__, bound, key, f.__defaults__, f.__closure__)
+        copy.__kwdefaults__, copy.__annotations__ = f.__kwdefaults__, f.__annotations__
+        copy.__qualname__ = f"{name}.{key}"        # Numba's symbols come from it, and no two kernels may share one
+        copy.__module__ = f.__module__
+        bound[key] = copy if wrap is None or key == "band" else wrap(copy)
+    return bound
+
+
+def _compile(template_module, binding, name):
+    """(LLVM module with the one entry `_symbol(name)`, names that it needs from elsewhere)."""
+    from llvmlite import binding as ll
+
+    from . import compiler
+
+    binding = binding() if callable(binding) else binding
+    named = compiler.resolver(binding.get("TYPES", {}))
+    band = _rebind(template_module, binding, name, lambda f: compiler.helper(f, named))["band"]
+    module, native = compiler.compile_band(band, name)
+    entry = _symbol(name)
+    module.link_in(ll.parse_assembly(_entry(module.get_function(native), entry)))
+    compiler.optimise(module, entry)
+    loose = [v.name for v in (*module.functions, *module.global_variables)
+             if v.is_declaration and not v.name.startswith("llvm.") and v.name not in _LIBC]  # fmt: skip
+    return module, loose
+
+
+def _entry(native, name):
+    """LLVM IR of ``void name(i64, i64, i64, i64)`` that calls Numba's function, whose result and status go nowhere."""
+    from llvmlite import ir
+
+    i8, i32, i64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+    pointer = i8.as_pointer()
+    error = ir.LiteralStructType([pointer, i32, pointer, pointer, i32]).as_pointer()
+    module = ir.Module()
+    module.triple, module.data_layout = native.module.triple, native.module.data_layout
+    callee = ir.Function(module, ir.FunctionType(i32, [pointer.as_pointer(), error.as_pointer(), *[i64] * 4]), native.name)
+    entry = ir.Function(module, ir.FunctionType(ir.VoidType(), [i64] * 4), name)
+    build = ir.IRBuilder(entry.append_basic_block())
+    build.call(callee, [build.alloca(pointer), build.alloca(error), *entry.args])
+    build.ret_void()
+    return str(module)
+
+
+def _codegen():
+    from numba.core.registry import cpu_target
+
+    return cpu_target.target_context.codegen()
+
+
+def launcher(module):
+    """The address of the function `launch` of an `llvmlite.ir` module, compiled."""
+    from llvmlite import binding as ll
+
+    symbol = f"numbapool_launch_{id(module):x}"
+    with _compiling():
+        codegen = _codegen()
+        module.triple, module.data_layout = ll.get_process_triple(), codegen._data_layout
+        parsed = ll.parse_assembly(str(module))
+        parsed.get_function("launch").name = symbol
+        return _load(codegen._tm.emit_object(parsed), symbol)
+
+
+def _load(code, symbol):
+    global _engine
+    from llvmlite import binding as ll
+
+    if _engine is None:
+        ll.initialize_native_target()
+        ll.initialize_native_asmprinter()
+        triple = ll.get_process_triple()
+        target = ll.Target.from_triple(triple).create_target_machine(codemodel="jitdefault", jit=True)
+        module = ll.parse_assembly(f'target triple = "{triple}"')
+        _engine = ll.create_mcjit_compiler(module, target), []
+    engine, alive = _engine
+    binary = ll.ObjectFileRef.from_data(code)
+    engine.add_object_file(binary)
+    engine.finalize_object()
+    alive.append(binary)
+    return engine.get_function_address(symbol)
+
+
+# ---------------------------------------------------------------------------------------------- fork
+#
+# Nothing of LLVM's or ours may be in the middle of something when a process forks: the thread that would finish it does not exist
+# in the child. So a fork waits for the compiler; the limit of time is there because the compiler could wait for the forking thread.
+
+_held: list = []
+
+
+def _locks():
+    yield _lock
+    for module, path in (("numba.core.compiler_lock", "global_compiler_lock._lock"), ("llvmlite.binding.ffi", "lib._lock._lock")):
+        try:
+            lock = sys.modules[module]
+            for name in path.split("."):
+                lock = getattr(lock, name)
+            yield lock
+        except (KeyError, AttributeError):
+            pass
+
+
+def _before_fork():
+    _held.extend((lock, lock.acquire(timeout=10)) for lock in _locks())
+
+
+def _after_fork(child):
+    while _held:
+        lock, acquired = _held.pop()
+        if acquired:
+            lock.release()
+        elif child:
+            lock._at_fork_reinit()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=functools.partial(_after_fork, False),
+        after_in_child=functools.partial(_after_fork, True),
+    )

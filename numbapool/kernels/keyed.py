@@ -1,0 +1,75 @@
+"""Accumulators that remember where their value came from: (value, key) per lane.
+
+Keys order the elements of a window row-major. In small windows a key is one byte, the number of the tap, 255 for nothing; in large ones it is the
+element's place in its plane, an int64, from `NOWHERE` up for nothing.
+"""
+
+# ruff: noqa: F821 - free names are bound by the builder
+
+TEMPLATE = True
+
+
+def tap(addr, key) -> "acc":
+    return load_x(addr), splat_k(key)
+
+
+def tap_n(addr, n, key) -> "acc":
+    return load_x_n(addr, n), splat_k_n(key, n)
+
+
+def tap_1(addr, key) -> "one":
+    return get_x(addr), key_1(key)
+
+
+def pull(row, span, i, key) -> "acc":
+    return load_a(row + i * A_SIZE), key_add(load_k(row + span + i * K_SIZE), key)
+
+
+def pull_1(row, span, i, key) -> "one":
+    return get_a(row + i * A_SIZE), key_add_1(get_k(row + span + i * K_SIZE), key)
+
+
+def push(row, span, i, acc):
+    store_a(row + i * A_SIZE, acc[0])
+    store_k(row + span + i * K_SIZE, acc[1])
+
+
+def push_1(row, span, i, acc):
+    put_a(row + i * A_SIZE, acc[0])
+    put_k(row + span + i * K_SIZE, acc[1])
+
+
+def nothing() -> "acc":
+    return identity(), no_key()
+
+
+def even(low, high) -> "acc":
+    return evens(low[0], high[0]), evens(low[1], high[1])
+
+
+def merge(acc, new) -> "same":
+    """The better value; of equal ones the one that comes first in the window, whatever the order of merging."""
+    wins = either(beats(new[0], acc[0]), both(ties(new[0], acc[0]), less(new[1], acc[1])))
+    return pick(wins, new[0], acc[0]), pick(wins, new[1], acc[1])
+
+
+def emit(y, keys, i, acc, divisor):
+    store_y(y + i * Y_SIZE, acc[0])
+    store_k(keys + i * K_SIZE, settle(acc[1]))
+
+
+def emit_n(y, keys, i, n, acc, divisor):
+    store_y_n(y + i * Y_SIZE, acc[0], n)
+    store_k_n(keys + i * K_SIZE, settle(acc[1]), n)
+
+
+def copy_keys(keys, line, n, step):
+    for i in range(n):
+        copy_k(keys + i * step, line + i * K_SIZE)
+
+
+def locate(row, span, places, n):
+    """Add the columns' part to keys that so far hold the rows' part."""
+    for i in range(0, n, LANES):
+        at = row + span + i * K_SIZE
+        store_k(at, add(load_k(at), load_k(places + i * K_SIZE)))

@@ -1,0 +1,131 @@
+"""Forward kernels whose cost does not grow with the window: a queue of rows vertically, doubling horizontally.
+
+The queue is two stacks. Rows in front of `edge` are kept as suffixes (row h merged with all rows up to the edge), rows from `edge` on as one
+running prefix, so that a window is one suffix merged with the prefix: three merges a row whatever the height, for any windows that move
+forward. Nothing is ever taken out of an accumulator, so inf, NaN and rounding errors leave with their row.
+"""
+
+# ruff: noqa: F821, F403, F405 - free names are bound by the builder
+
+from numbapool.kernels.block import *
+from numbapool.kernels.rows import *
+
+TEMPLATE = True
+
+
+def list_row(args, taps, od, h) -> "int":
+    """As `list_taps` for the single row h of the planes in window od."""
+    line = word(args, D_TABLE) + od * 32
+    key = word(line, FIRST) * word(args, KEY_D) + h * word(args, KEY_H)
+    count = 0
+    for d in range(word(line, START), word(line, STOP), word(args, D_STEP)):
+        set_word(taps, 2 * count, d * word(args, X_D) + h * word(args, X_H))
+        set_word(taps, 2 * count + 1, key)
+        key += word(args, KEY_D_STEP)
+        count += 1
+    return count
+
+
+def read_row(args, taps, od, h, source, row, span, at, columns, inner, groups):
+    """Fill a scratch row with row h, merged over the planes of window od."""
+    count = list_row(args, taps, od, h)
+    for g in range(groups):
+        here = source + g * word(args, X_G)
+        fill_row(args, taps, count, here, row, span, g * word(args, PITCH) + at, columns, inner)
+
+
+def combine(out, first, second, span, n):
+    for i in range(0, n, LANES):
+        push(out, span, i, merge(pull(first, span, i, 0), pull(second, span, i, 0)))
+
+
+def carry(out, row, span, n):
+    for i in range(0, n, LANES):
+        push(out, span, i, pull(row, span, i, 0))
+
+
+def widen(row, out, span, n, taps, step) -> "int":
+    """Merge `taps` elements that lie `step` apart, from every element on: the bits of `taps` from the top, one pass a bit."""
+    bit = 1
+    while 2 * bit <= taps:
+        bit *= 2
+    have, source = 1, row
+    while bit > 1:
+        bit //= 2
+        near, far = have * step, 2 * have * step
+        if taps & bit:
+            for i in range(0, n, LANES):
+                acc = merge(pull(source, span, i, 0), pull(source, span, i + near, 0))
+                push(out, span, i, merge(acc, pull(row, span, i + far, 0)))
+            have = 2 * have + 1
+        else:
+            for i in range(0, n, LANES):
+                push(out, span, i, merge(pull(source, span, i, 0), pull(source, span, i + near, 0)))
+            have = 2 * have
+        source = out
+    return source
+
+
+def locate_columns(args, room, begin, needed, inner, groups):
+    """Write the columns' part of the keys of a scratch row."""
+    places = room + word(args, AT_PLACES)
+    if K_SIZE == 8:
+        for g in range(groups):
+            for j in range(needed):
+                for c in range(inner):
+                    set_word(places, g * word(args, PITCH) + j * inner + c, (begin + j) * word(args, KEY_W))
+
+
+def sweep(args, room, taps, source, row, span, at, columns, needed, inner, groups, od, oh, last, y, keys, out_columns, divisors):
+    """Output rows oh … last-1 of one item."""
+    line = room + word(args, AT_LINE)
+    wide = room + word(args, AT_WIDE)
+    places = room + word(args, AT_PLACES)
+    size = word(args, ROW_BYTES)
+    prefix = room + word(args, AT_QUEUE)
+    suffixes = prefix + size
+    total = (groups - 1) * word(args, PITCH) + needed * inner
+    step = word(args, STEP_W) * inner
+    table = word(args, H_TABLE)
+    if word(args, QUEUED):
+        for r in range(word(args, QUEUE_LENGTH) + 1):
+            for g in range(groups):
+                base = g * word(args, PITCH)
+                clear(prefix + r * size, span, base, base + at)
+                clear(prefix + r * size, span, base + at + columns * inner, base + needed * inner)
+    bottom = edge = end = word(table + oh * 32, START)
+    for h in range(oh, last):
+        start, stop = word(table + h * 32, START), word(table + h * 32, STOP)
+        if not word(args, QUEUED):
+            count = list_taps(args, taps, od, h)
+            for g in range(groups):
+                here = source + g * word(args, X_G)
+                fill_row(args, taps, count, here, row, span, g * word(args, PITCH) + at, columns, inner)
+        elif start >= edge:
+            bottom, edge, end = start, stop, stop
+            for r in range(stop - 1, start - 1, -1):
+                suffix = suffixes + (r - start) * size
+                read_row(args, taps, od, r, source, suffix, span, at, columns, inner, groups)
+                if r < stop - 1:
+                    combine(suffix, suffix, suffix + size, span, total)
+            carry(row, suffixes, span, total)
+        else:
+            for r in range(end, stop):
+                if r == edge:
+                    read_row(args, taps, od, r, source, prefix, span, at, columns, inner, groups)
+                else:
+                    read_row(args, taps, od, r, source, row, span, at, columns, inner, groups)
+                    combine(prefix, prefix, row, span, total)
+            end = max(end, stop)
+            suffix = suffixes + (start - bottom) * size
+            if end > edge:
+                combine(row, suffix, prefix, span, total)
+            else:
+                carry(row, suffix, span, total)
+        locate(row, span, places, total)
+        wider = widen(row, wide, span, total, word(args, TAPS_W), step)
+        rows = word(word(args, D_TABLE) + od * 32, EXTENT) * word(table + h * 32, EXTENT)
+        finish_row(
+            args, wider, span, 1, line, span, y + h * word(args, Y_H), keys + h * word(args, K_H),
+            groups, out_columns, inner, rows, divisors,
+        )  # fmt: skip

@@ -1,0 +1,8 @@
+"""The primitives in use: LLVM vectors, or their NumPy twins where nothing is compiled."""
+
+from numba.core import config
+
+if config.DISABLE_JIT:
+    from numbapool.kernels.twins import *  # noqa: F403
+else:
+    from numbapool.kernels.simd import *  # noqa: F403

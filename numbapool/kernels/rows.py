@@ -1,0 +1,233 @@
+"""Forward kernels, row by row: vertical merge into a scratch row, horizontal merge out of it.
+
+The template of all window reductions. Free names (`tap`, `merge`, `emit`, `LANES` …) are bound by the builder to primitives and to the functions of
+a reduction. See docs/dev/architecture.md for the stages and `block.py` for the words of `args`.
+"""
+
+# ruff: noqa: F821, F403, F405 - free names are bound by the builder
+
+from numbapool.kernels.block import *
+
+TEMPLATE = True
+
+
+def vertical(taps, count, source, step, row, span, at, n):
+    """Merge n elements of each row in the list `taps` into the scratch row, from element `at` on."""
+    if step != X_SIZE:
+        for i in range(n):
+            acc = tap_1(source + word(taps, 0) + i * step, word(taps, 1))
+            for t in range(1, count):
+                acc = merge(acc, tap_1(source + word(taps, 2 * t) + i * step, word(taps, 2 * t + 1)))
+            push_1(row, span, at + i, acc)
+    elif n >= LANES:
+        for j in range(0, n, LANES):
+            i = min(j, n - LANES)  # the last vector overlaps its neighbour: no scalar tail
+            here = source + i * X_SIZE
+            acc = tap(here + word(taps, 0), word(taps, 1))
+            for t in range(1, count):
+                acc = merge(acc, tap(here + word(taps, 2 * t), word(taps, 2 * t + 1)))
+            push(row, span, at + i, acc)
+    else:
+        acc = tap_n(source + word(taps, 0), n, word(taps, 1))
+        for t in range(1, count):
+            acc = merge(acc, tap_n(source + word(taps, 2 * t), n, word(taps, 2 * t + 1)))
+        push(row, span, at, acc)
+
+
+def clear(row, span, first, last):
+    for i in range(first, last, LANES):
+        push(row, span, i, nothing())
+
+
+def list_taps(args, taps, od, oh) -> "int":
+    """Write the rows of the window (od, oh) as pairs (offset in x, key); return how many."""
+    d_line = word(args, D_TABLE) + od * 32
+    h_line = word(args, H_TABLE) + oh * 32
+    count = 0
+    d_key = word(d_line, FIRST) * word(args, KEY_D)
+    for d in range(word(d_line, START), word(d_line, STOP), word(args, D_STEP)):
+        key = d_key + word(h_line, FIRST) * word(args, KEY_H)
+        for h in range(word(h_line, START), word(h_line, STOP), word(args, H_STEP)):
+            set_word(taps, 2 * count, d * word(args, X_D) + h * word(args, X_H))
+            set_word(taps, 2 * count + 1, key)
+            key += word(args, KEY_H_STEP)
+            count += 1
+        d_key += word(args, KEY_D_STEP)
+    return count
+
+
+def window(row, span, i, taps, step, key) -> "acc":
+    """Merge `taps` elements that lie `step` apart, from element i on, for a vector of windows."""
+    acc = pull(row, span, i, 0)
+    for t in range(1, taps):
+        acc = merge(acc, pull(row, span, i + t * step, t * key))
+    return acc
+
+
+def pairs(row, span, i, taps, step, key) -> "acc":
+    """The same for windows that start two elements apart: every other lane of two vectors."""
+    acc = even(pull(row, span, i, 0), pull(row, span, i + LANES, 0))
+    for t in range(1, taps):
+        j = i + t * step
+        acc = merge(acc, even(pull(row, span, j, t * key), pull(row, span, j + LANES, t * key)))
+    return acc
+
+
+def horizontal(args, row, span, first, line, line_span, y, keys, columns, inner, taps, rows, divisors):
+    """Windows along W for one group: `columns` windows of `inner` elements each, from element `first` of the scratch row.
+
+    Results go to y and keys, one behind the other. `rows` is the rows' part of the divisor, `divisors` the address of the columns' part.
+    """
+    stride = word(args, STRIDE)
+    step = word(args, STEP_W) * inner
+    key = word(args, KEY_W)
+    n = columns * inner
+    if inner >= LANES:
+        for o in range(columns):
+            divisor = divisor_at(rows, divisors + o * D_SIZE)
+            base = first + o * stride * inner
+            for j in range(0, inner, LANES):
+                i = min(j, inner - LANES)
+                emit(y, keys, o * inner + i, window(row, span, base + i, taps, step, key), divisor)
+        return
+    if stride == 2 and inner == 1:
+        if n >= LANES:
+            for j in range(0, n, LANES):
+                i = min(j, n - LANES)
+                acc = pairs(row, span, first + 2 * i, taps, step, key)
+                emit(y, keys, i, acc, divisor_from(rows, divisors + i * D_SIZE))
+        else:
+            acc = pairs(row, span, first, taps, step, key)
+            emit_n(y, keys, 0, n, acc, divisor_from(rows, divisors))
+        return
+    if stride > 1:
+        for o in range(columns):
+            for c in range(inner):
+                i = first + o * stride * inner + c
+                one = pull_1(row, span, i, 0)
+                for t in range(1, taps):
+                    one = merge(one, pull_1(row, span, i + t * step, t * key))
+                push_1(line, line_span, o * inner + c, one)
+        row, span, first, taps = line, line_span, 0, 1
+    if n >= LANES:
+        for j in range(0, n, LANES):
+            i = min(j, n - LANES)
+            acc = window(row, span, first + i, taps, step, key)
+            emit(y, keys, i, acc, divisor_from(rows, divisors + i * D_SIZE))
+    else:
+        acc = window(row, span, first, taps, step, key)
+        emit_n(y, keys, 0, n, acc, divisor_from(rows, divisors))
+
+
+def fill_row(args, taps, count, source, row, span, at, columns, inner):
+    """Vertical stage for one group: `columns` × `inner` elements, as few runs of neighbours as the strides allow."""
+    if count == 0:
+        clear(row, span, at, at + columns * inner)
+    elif inner == 1:
+        vertical(taps, count, source, word(args, X_W), row, span, at, columns)
+    elif word(args, PACKED):
+        vertical(taps, count, source, X_SIZE, row, span, at, columns * inner)
+    else:
+        for w in range(columns):
+            here = source + w * word(args, X_W)
+            vertical(taps, count, here, word(args, X_I), row, span, at + w * inner, inner)
+
+
+def finish_row(args, row, span, taps, line, line_span, y, keys, groups, columns, inner, rows, divisors):
+    """Horizontal stage and store, group by group; a result whose elements are not neighbours goes through a scratch line."""
+    y_step = word(args, Y_I)
+    y_column = word(args, Y_W)
+    k_step = word(args, K_I)
+    k_column = word(args, K_W)
+    pitch = word(args, PITCH)
+    if inner == 1:
+        y_step, k_step = y_column, k_column
+    dense = y_step == Y_SIZE and (inner == 1 or y_column == inner * Y_SIZE)
+    dense = dense and (k_step == K_SIZE or k_step == 0) and (inner == 1 or k_column == inner * K_SIZE or k_column == 0)
+    ready = line + word(args, LINE_BYTES)
+    ready_keys = ready + line_span
+    for g in range(groups):
+        first = g * pitch
+        if dense:
+            horizontal(args, row, span, first, line, line_span, y, keys, columns, inner, taps, rows, divisors)
+        else:
+            horizontal(args, row, span, first, line, line_span, ready, ready_keys, columns, inner, taps, rows, divisors)
+            for o in range(columns):
+                for c in range(inner):
+                    copy_y(y + o * y_column + c * y_step, ready + (o * inner + c) * Y_SIZE)
+                copy_keys(keys + o * k_column, ready_keys + o * inner * K_SIZE, inner, k_step)
+        y += word(args, Y_G)
+        keys += word(args, K_G)
+
+
+def locate_columns(args, room, begin, needed, inner, groups):
+    pass
+
+
+def sweep(args, room, taps, source, row, span, at, columns, needed, inner, groups, od, oh, last, y, keys, out_columns, divisors):
+    """Output rows oh … last-1 of one item."""
+    line = room + word(args, AT_LINE)
+    for h in range(oh, last):
+        count = list_taps(args, taps, od, h)
+        for g in range(groups):
+            here = source + g * word(args, X_G)
+            fill_row(args, taps, count, here, row, span, g * word(args, PITCH) + at, columns, inner)
+        rows = word(word(args, D_TABLE) + od * 32, EXTENT) * word(word(args, H_TABLE) + h * 32, EXTENT)
+        finish_row(
+            args, row, span, word(args, TAPS_W), line, span,
+            y + h * word(args, Y_H), keys + h * word(args, K_H), groups, out_columns, inner, rows, divisors,
+        )  # fmt: skip
+
+
+def band(args, slot, first_item, last_item):
+    """Work items first_item … last_item-1 with scratch slot `slot`.
+
+    An item is a group of outer elements, a range of inner elements, a range of columns, one output plane and a block of output rows.
+    """
+    room = word(args, SCRATCH) + slot * word(args, SCRATCH_BYTES)
+    row = room + word(args, AT_ROW)
+    span = word(args, SPAN)
+    width, stride, before = word(args, WIDTH), word(args, STRIDE), word(args, BEFORE)
+    reach = (word(args, TAPS_W) - 1) * word(args, STEP_W) + 1
+    for item in range(first_item, last_item):
+        rest = item // word(args, BLOCKS_H)
+        oh = (item - rest * word(args, BLOCKS_H)) * word(args, BLOCK_H)
+        t = rest
+        rest = t // word(args, OUT_D)
+        od = t - rest * word(args, OUT_D)
+        t = rest
+        rest = t // word(args, TILES_W)
+        o = (t - rest * word(args, TILES_W)) * word(args, TILE_W)
+        t = rest
+        rest = t // word(args, TILES_I)
+        c = (t - rest * word(args, TILES_I)) * word(args, TILE_I)
+        entry = rest // word(args, GROUPS)
+        g = (rest - entry * word(args, GROUPS)) * word(args, GROUP)
+
+        last = min(oh + word(args, BLOCK_H), word(args, OUT_H))
+        out_columns = min(word(args, TILE_W), word(args, OUT_W) - o)
+        inner = min(word(args, TILE_I), word(args, INNER) - c)
+        groups = min(word(args, GROUP), word(args, OUTER) - g)
+
+        # Columns of x under the tile; what lies outside x keeps the identity.
+        begin = o * stride - before
+        needed = (out_columns - 1) * stride + reach
+        left = min(max(-begin, 0), needed)
+        right = max(min(width - begin, needed), left)
+        for k in range(groups):
+            base = k * word(args, PITCH)
+            clear(row, span, base, base + left * inner)
+            clear(row, span, base + right * inner, base + needed * inner)
+
+        source = word(args, X) + word(word(args, X_TABLE), entry) + g * word(args, X_G)
+        source += (begin + left) * word(args, X_W) + c * word(args, X_I)
+        y = word(args, Y) + word(word(args, Y_TABLE), entry) + g * word(args, Y_G)
+        y += od * word(args, Y_D) + o * word(args, Y_W) + c * word(args, Y_I)
+        keys = word(args, K) + word(word(args, K_TABLE), entry) + g * word(args, K_G)
+        keys += od * word(args, K_D) + o * word(args, K_W) + c * word(args, K_I)
+        locate_columns(args, room, begin, needed, inner, groups)
+        divisors = word(args, W_DIVISORS) + o * word(args, DIVISOR_STEP)
+        sweep(
+            args, room, room, source, row, span, left * inner, right - left, needed, inner, groups,
+            od, oh, last, y, keys, out_columns, divisors,
+        )  # fmt: skip

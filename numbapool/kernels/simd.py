@@ -1,0 +1,620 @@
+"""SIMD vectors as a Numba type, and every primitive that kernels are written in.
+
+A kernel template names primitives as free functions; :func:`primitives` makes the set for one
+combination of element types. All of them work on addresses (plain integers), so a kernel does not care which container,
+layout or read-only flag the memory has. Each primitive has a twin in `twins.py` that computes the same with NumPy.
+
+Vectors are LLVM vectors of any length: LLVM splits them into what the machine has.
+"""
+
+import llvmlite.binding as ll
+import numpy as np
+from llvmlite import ir
+from numba.core import config, types
+from numba.extending import intrinsic, models, register_model
+
+from numbapool.dtypes import is_float, is_half, itemsize, kind
+
+I1, I8, I16, I32, I64 = (ir.IntType(n) for n in (1, 8, 16, 32, 64))
+F16, F32, F64 = ir.HalfType(), ir.FloatType(), ir.DoubleType()
+address = types.int64
+
+
+class Vec(types.Type):
+    """`lanes` elements of a Numba scalar type in one LLVM vector."""
+
+    def __init__(self, dtype, lanes):
+        self.dtype, self.lanes = dtype, lanes
+        super().__init__(name=f"Vec({dtype}x{lanes})")
+
+
+@register_model(Vec)
+class _VecModel(models.PrimitiveModel):
+    def __init__(self, dmm, fe_type):
+        element = I1 if fe_type.dtype is types.boolean else dmm.lookup(fe_type.dtype).get_value_type()
+        super().__init__(dmm, fe_type, ir.VectorType(element, fe_type.lanes))
+
+
+def scalar_type(name):
+    """The Numba type that elements of dtype `name` have in registers or, for halves, in memory."""
+    if is_half(name):
+        return types.uint16
+    return types.uint8 if name == "bool" else getattr(types, name)
+
+
+def _llvm(name):
+    if is_half(name):
+        return I16
+    return {"float32": F32, "float64": F64}.get(name) or ir.IntType(8 * itemsize(name))
+
+
+def has_feature(feature):
+    """Whether the machine that code is generated for has a CPU feature (`avx512bw`, `f16c` …)."""
+    if config.CPU_FEATURES is not None:
+        return f"+{feature}" in config.CPU_FEATURES.split(",")
+    if config.CPU_NAME not in (None, "host"):
+        return False
+    return bool(ll.get_host_cpu_features().get(feature))
+
+
+# ---- small helpers over LLVM values ---------------------------------------------------------------------------------
+
+
+def _is_fp(t):
+    return isinstance(getattr(t, "element", t), (ir.FloatType, ir.DoubleType, ir.HalfType))
+
+
+def _like(t, element):
+    """Type `element`, as a vector if `t` is one."""
+    return ir.VectorType(element, t.count) if isinstance(t, ir.VectorType) else element
+
+
+def _const(t, value):
+    return ir.Constant(t, [value] * t.count if isinstance(t, ir.VectorType) else value)
+
+
+def _splat(b, value, lanes):
+    vector = ir.VectorType(value.type, lanes)
+    one = b.insert_element(ir.Constant(vector, ir.Undefined), value, I32(0))
+    return b.shuffle_vector(one, ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(I32, lanes), [0] * lanes))
+
+
+def _call(b, name, result, args):
+    """Call an LLVM intrinsic whose overloads are the given types."""
+    suffix = "".join(
+        "." + (f"v{t.count}" if isinstance(t, ir.VectorType) else "") + _suffix(getattr(t, "element", t))
+        for t in ([result] if name.endswith((".fptosi.sat", ".fptoui.sat")) else []) + [args[0].type]
+    )
+    fnty = ir.FunctionType(result, [a.type for a in args])
+    module = b.module
+    fn = module.globals.get(name + suffix) or ir.Function(module, fnty, name + suffix)
+    return b.call(fn, args)
+
+
+def _suffix(t):
+    return {F16: "f16", F32: "f32", F64: "f64"}.get(t) or f"i{t.width}"
+
+
+# ---- conversions ----------------------------------------------------------------------------------------------------
+
+
+def _half_to_f32(b, v):
+    if has_feature("f16c"):
+        return b.fpext(b.bitcast(v, _like(v.type, F16)), _like(v.type, F32))
+    # Without F16C LLVM would call a library function that no linker here provides.
+    i32, f32 = _like(v.type, I32), _like(v.type, F32)
+    h = b.zext(v, i32)
+    magnitude = b.and_(h, _const(i32, 0x7FFF))
+    shifted = b.shl(magnitude, _const(i32, 13))
+    scaled = b.bitcast(b.fmul(b.bitcast(shifted, f32), _const(f32, 2.0**112)), i32)
+    special = b.or_(shifted, _const(i32, 0x7F800000))
+    bits = b.select(b.icmp_unsigned(">=", magnitude, _const(i32, 0x7C00)), special, scaled)
+    return b.bitcast(b.or_(bits, b.shl(b.and_(h, _const(i32, 0x8000)), _const(i32, 16))), f32)
+
+
+def _f32_to_half(b, v):
+    i16 = _like(v.type, I16)
+    if has_feature("f16c"):
+        return b.bitcast(b.fptrunc(v, _like(v.type, F16)), i16)
+    i32, f32 = _like(v.type, I32), _like(v.type, F32)
+    u = b.bitcast(v, i32)
+    sign = b.and_(u, _const(i32, 0x80000000))
+    u = b.xor(u, sign)
+    huge = b.select(
+        b.icmp_unsigned(">", u, _const(i32, 0x7F800000)), _const(i32, 0x7E00), _const(i32, 0x7C00)
+    )
+    magic = 126 << 23  # adding 0.5 shifts a subnormal's mantissa into place and rounds it
+    tiny = b.sub(b.bitcast(b.fadd(b.bitcast(u, f32), _const(f32, 0.5)), i32), _const(i32, magic))
+    odd = b.and_(b.lshr(u, _const(i32, 13)), _const(i32, 1))
+    rebias = _const(i32, ((15 - 127) << 23) + 0xFFF & 0xFFFFFFFF)
+    usual = b.lshr(b.add(b.add(u, rebias), odd), _const(i32, 13))
+    out = b.select(b.icmp_unsigned("<", u, _const(i32, 113 << 23)), tiny, usual)
+    out = b.select(b.icmp_unsigned(">=", u, _const(i32, 143 << 23)), huge, out)
+    return b.trunc(b.or_(out, b.lshr(sign, _const(i32, 16))), i16)
+
+
+def _bfloat_to_f32(b, v):
+    i32 = _like(v.type, I32)
+    return b.bitcast(b.shl(b.zext(v, i32), _const(i32, 16)), _like(v.type, F32))
+
+
+def _f32_to_bfloat(b, v):
+    i32 = _like(v.type, I32)
+    u = b.bitcast(v, i32)
+    odd = b.and_(b.lshr(u, _const(i32, 16)), _const(i32, 1))
+    rounded = b.lshr(b.add(b.add(u, _const(i32, 0x7FFF)), odd), _const(i32, 16))
+    quiet = b.or_(b.lshr(u, _const(i32, 16)), _const(i32, 0x40))
+    out = b.select(b.fcmp_unordered("uno", v, v), quiet, rounded)
+    return b.trunc(out, _like(v.type, I16))
+
+
+def convert(b, v, src, dst):
+    """LLVM code that turns `v` of dtype `src` into dtype `dst` (names); integers wrap, floats to integers saturate."""
+    if src == dst:
+        return v
+    if is_half(src):
+        v = (_half_to_f32 if src == "float16" else _bfloat_to_f32)(b, v)
+        return convert(b, v, "float32", dst)
+    if is_half(dst):
+        v = convert(b, v, src, "float32")
+        return (_f32_to_half if dst == "float16" else _f32_to_bfloat)(b, v)
+    to = _like(v.type, _llvm(dst))
+    if is_float(src) and is_float(dst):
+        return b.fpext(v, to) if itemsize(dst) > itemsize(src) else b.fptrunc(v, to)
+    if is_float(src):
+        wide = _like(v.type, I64)
+        name = "llvm.fptoui.sat" if dst == "uint64" else "llvm.fptosi.sat"
+        v = _call(b, name, wide, [v])
+        return v if itemsize(dst) == 8 else b.trunc(v, to)
+    if is_float(dst):
+        return (b.sitofp if kind(src) == "i" else b.uitofp)(v, to)
+    if itemsize(dst) <= itemsize(src):
+        return v if itemsize(dst) == itemsize(src) else b.trunc(v, to)
+    return (b.sext if kind(src) == "i" else b.zext)(v, to)
+
+
+# ---- generic primitives: any vector or scalar -----------------------------------------------------------------------
+
+
+def _generic(emit, result=None):
+    """An intrinsic over equal-typed arguments from `emit(builder, signed, *values)`."""
+
+    def typed(arity):
+        def make(*tys):
+            ret = result(tys[0]) if result else tys[0]
+
+            def codegen(ctx, b, sig, args):
+                dtype = getattr(sig.args[0], "dtype", sig.args[0])
+                return emit(b, getattr(dtype, "signed", True), *args)
+
+            return ret(*tys), codegen
+
+        if arity == 1:
+            return intrinsic(lambda tc, x: make(x))
+        if arity == 2:
+            return intrinsic(lambda tc, x, y: make(x, y))
+        return intrinsic(lambda tc, x, y, z: make(x, y, z))
+
+    return typed(emit.__code__.co_argcount - 2)
+
+
+def _mask_of(t):
+    return Vec(types.boolean, t.lanes) if isinstance(t, Vec) else types.boolean
+
+
+def _greater(b, signed, x, y):
+    if _is_fp(x.type):
+        return b.fcmp_ordered(">", x, y)
+    return (b.icmp_signed if signed else b.icmp_unsigned)(">", x, y)
+
+
+def _extreme(sign):
+    """Maximum (+1) or minimum (-1): NaN wins, the first of equals stays (so 0.0 is not replaced by -0.0)."""
+
+    def emit(b, signed, acc, v):
+        wins = _greater(b, signed, v, acc) if sign > 0 else _greater(b, signed, acc, v)
+        r = b.select(wins, v, acc)
+        return b.select(b.fcmp_unordered("uno", v, v), v, r) if _is_fp(v.type) else r
+
+    return _generic(emit)
+
+
+def _beats(sign):
+    """Whether v replaces acc where v comes later in row-major order."""
+
+    def emit(b, signed, v, acc):
+        if not _is_fp(v.type):
+            return _greater(b, signed, v, acc) if sign > 0 else _greater(b, signed, acc, v)
+        later = b.fcmp_unordered(">" if sign > 0 else "<", v, acc)
+        return b.and_(later, b.fcmp_ordered("ord", acc, acc))
+
+    return _generic(emit, _mask_of)
+
+
+def _emit_ties(b, signed, v, acc):
+    if not _is_fp(v.type):
+        return b.icmp_signed("==", v, acc)
+    nans = b.and_(b.fcmp_unordered("uno", v, v), b.fcmp_unordered("uno", acc, acc))
+    return b.or_(b.fcmp_ordered("==", v, acc), nans)
+
+
+def _emit_add(b, signed, x, y):
+    return b.fadd(x, y) if _is_fp(x.type) else b.add(x, y)
+
+
+def _emit_mul(b, signed, x, y):
+    return b.fmul(x, y) if _is_fp(x.type) else b.mul(x, y)
+
+
+maximum, minimum = _extreme(+1), _extreme(-1)
+beats_max, beats_min = _beats(+1), _beats(-1)
+ties = _generic(_emit_ties, _mask_of)
+add = _generic(_emit_add)
+mul = _generic(_emit_mul)
+div = _generic(lambda b, signed, x, y: b.fdiv(x, y))
+rint = _generic(lambda b, signed, x: _call(b, "llvm.roundeven", x.type, [x]))
+less = _generic(lambda b, signed, x, y: _greater(b, signed, y, x), _mask_of)
+equal = _generic(lambda b, signed, x, y: b.icmp_signed("==", x, y), _mask_of)
+either = _generic(lambda b, signed, x, y: b.or_(x, y))
+both = _generic(lambda b, signed, x, y: b.and_(x, y))
+
+
+@intrinsic
+def pick(tc, mask, x, y):
+    """x where mask, else y."""
+    return x(mask, x, y), lambda ctx, b, sig, args: b.select(*args)
+
+
+def _shuffle(first):
+    def emit(b, signed, x, y):
+        mask = ir.Constant(ir.VectorType(I32, x.type.count), [2 * k + first for k in range(x.type.count)])
+        return b.shuffle_vector(x, y, mask)
+
+    return _generic(emit)
+
+
+evens, odds = _shuffle(0), _shuffle(1)
+
+
+def _interleave(high):
+    def emit(b, signed, x, y):
+        n = x.type.count
+        half = range(n // 2, n) if high else range(n // 2)
+        mask = ir.Constant(ir.VectorType(I32, n), [k + n * second for k in half for second in (0, 1)])
+        return b.shuffle_vector(x, y, mask)
+
+    return _generic(emit)
+
+
+zip_low, zip_high = _interleave(False), _interleave(True)
+
+
+@intrinsic
+def word(tc, base, i):
+    """The i-th 64-bit integer of a table."""
+
+    def codegen(ctx, b, sig, args):
+        return b.load(b.gep(b.inttoptr(args[0], I64.as_pointer()), [args[1]]))
+
+    return types.int64(address, types.int64), codegen
+
+
+@intrinsic
+def set_word(tc, base, i, value):
+    def codegen(ctx, b, sig, args):
+        b.store(args[2], b.gep(b.inttoptr(args[0], I64.as_pointer()), [args[1]]))
+        return ctx.get_dummy_value()
+
+    return types.void(address, types.int64, types.int64), codegen
+
+
+# ---- primitives for given element types -----------------------------------------------------------------------------
+
+
+def _pointer(b, addr, element):
+    return b.inttoptr(addr, element.as_pointer())
+
+
+def _load(b, addr, t):
+    v = b.load(_pointer(b, addr, t))
+    v.align = 1
+    return v
+
+
+def _store(b, addr, v):
+    s = b.store(v, _pointer(b, addr, v.type))
+    s.align = 1
+
+
+def _native_masks(bits):
+    """Whether masked loads and stores of such elements are instructions (else LLVM makes a branch per lane)."""
+    if has_feature("avx512vl") and has_feature("avx512bw"):
+        return True
+    return bits >= 32 and has_feature("avx2")
+
+
+def _lane_mask(b, n, lanes):
+    iota = ir.Constant(ir.VectorType(I32, lanes), list(range(lanes)))
+    return b.icmp_signed("<", iota, _splat(b, b.trunc(n, I32), lanes))
+
+
+def _masked(b, kind_, vector, args):
+    suffix = f".v{vector.count}{_suffix(vector.element)}.p0"
+    name = f"llvm.masked.{kind_}{suffix}"
+    result = ir.VoidType() if kind_ == "store" else vector
+    fn = b.module.globals.get(name) or ir.Function(
+        b.module, ir.FunctionType(result, [a.type for a in args]), name
+    )
+    # LLVM has the alignment as an attribute of the pointer; without one it is 1.
+    return b.call(fn, args)
+
+
+def _each_lane(b, n, body):
+    """Emit `for i in range(n): body(i)`."""
+    start = b.basic_block
+    head, stop = b.append_basic_block("lane"), b.append_basic_block("lanes.end")
+    b.cbranch(b.icmp_signed(">", n, I64(0)), head, stop)
+    b.position_at_end(head)
+    i = b.phi(I64)
+    i.add_incoming(I64(0), start)
+    body(i)
+    after = b.add(i, I64(1))
+    i.add_incoming(after, b.basic_block)
+    b.cbranch(b.icmp_signed("<", after, n), head, stop)
+    b.position_at_end(stop)
+
+
+def _load_n(b, addr, n, vector, fill):
+    if _native_masks(_bits(vector.element)):
+        return _masked(
+            b, "load", vector, [_pointer(b, addr, vector), _lane_mask(b, n, vector.count), fill]
+        )
+    element = vector.element
+    with b.goto_entry_block():
+        room = b.alloca(vector)
+    b.store(fill, room)
+    source, target = _pointer(b, addr, element), b.bitcast(room, element.as_pointer())
+
+    def body(i):
+        v = b.load(b.gep(source, [i]))
+        v.align = 1
+        b.store(v, b.gep(target, [i]))
+
+    _each_lane(b, n, body)
+    return b.load(room)
+
+
+def _store_n(b, addr, v, n):
+    vector = v.type
+    if _native_masks(_bits(vector.element)):
+        _masked(b, "store", vector, [v, _pointer(b, addr, vector), _lane_mask(b, n, vector.count)])
+        return
+    element = vector.element
+    with b.goto_entry_block():
+        room = b.alloca(vector)
+    b.store(v, room)
+    source, target = b.bitcast(room, element.as_pointer()), _pointer(b, addr, element)
+
+    def body(i):
+        s = b.store(b.load(b.gep(source, [i])), b.gep(target, [i]))
+        s.align = 1
+
+    _each_lane(b, n, body)
+
+
+def _bits(element):
+    return {F16: 16, F32: 32, F64: 64}.get(element) or element.width
+
+
+def loader(stored, loaded, lanes):
+    """`load(address)`: `lanes` neighbours of dtype `stored`, as dtype `loaded`."""
+    vector, result = ir.VectorType(_llvm(stored), lanes), Vec(scalar_type(loaded), lanes)
+
+    @intrinsic
+    def load(tc, addr):
+        return result(address), lambda ctx, b, sig, args: convert(
+            b, _load(b, args[0], vector), stored, loaded
+        )
+
+    return load
+
+
+def partial_loader(stored, loaded, lanes, fill):
+    """`load_n(address, n)`: n < lanes neighbours, the other lanes hold `fill` (a value of dtype `loaded`)."""
+    vector, result = ir.VectorType(_llvm(stored), lanes), Vec(scalar_type(loaded), lanes)
+    wide = ir.VectorType(_llvm(loaded), lanes)
+
+    @intrinsic
+    def load_n(tc, addr, n):
+        def codegen(ctx, b, sig, args):
+            zero = ir.Constant(vector, None)
+            v = convert(b, _load_n(b, args[0], args[1], vector, zero), stored, loaded)
+            if fill == 0:
+                return v
+            return b.select(_lane_mask(b, args[1], lanes), v, _const(wide, _plain(fill)))
+
+        return result(address, types.int64), codegen
+
+    return load_n
+
+
+def _plain(value):
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def getter(stored, loaded):
+    """`get(address)`: one element."""
+    element, result = _llvm(stored), scalar_type(loaded)
+
+    @intrinsic
+    def get(tc, addr):
+        return result(address), lambda ctx, b, sig, args: convert(
+            b, _load(b, args[0], element), stored, loaded
+        )
+
+    return get
+
+
+def storer(given, stored, lanes):
+    """`store(address, vector)`: converted to dtype `stored`."""
+    vec = Vec(scalar_type(given), lanes)
+
+    @intrinsic
+    def store(tc, addr, v):
+        def codegen(ctx, b, sig, args):
+            _store(b, args[0], convert(b, args[1], given, stored))
+            return ctx.get_dummy_value()
+
+        return types.void(address, vec), codegen
+
+    return store
+
+
+def partial_storer(given, stored, lanes):
+    """`store_n(address, vector, n)`: the first n < lanes lanes."""
+    vec = Vec(scalar_type(given), lanes)
+
+    @intrinsic
+    def store_n(tc, addr, v, n):
+        def codegen(ctx, b, sig, args):
+            _store_n(b, args[0], convert(b, args[1], given, stored), args[2])
+            return ctx.get_dummy_value()
+
+        return types.void(address, vec, types.int64), codegen
+
+    return store_n
+
+
+def putter(given, stored):
+    """`put(address, scalar)`."""
+    scalar = scalar_type(given)
+
+    @intrinsic
+    def put(tc, addr, v):
+        def codegen(ctx, b, sig, args):
+            _store(b, args[0], convert(b, args[1], given, stored))
+            return ctx.get_dummy_value()
+
+        return types.void(address, scalar), codegen
+
+    return put
+
+
+def splatter(dtype, lanes):
+    """`splat(scalar)`: all lanes the same."""
+    scalar = scalar_type(dtype)
+
+    @intrinsic
+    def splat(tc, v):
+        return Vec(scalar, lanes)(scalar), lambda ctx, b, sig, args: _splat(b, args[0], lanes)
+
+    return splat
+
+
+def caster(src, dst, lanes):
+    """`cast(v)`: a vector (lanes) or a scalar (lanes=None) of dtype `src` as dtype `dst`."""
+    s, d = scalar_type(src), scalar_type(dst)
+    given, result = (s, d) if lanes is None else (Vec(s, lanes), Vec(d, lanes))
+
+    @intrinsic
+    def cast(tc, v):
+        return result(given), lambda ctx, b, sig, args: convert(b, args[0], src, dst)
+
+    return cast
+
+
+def key_adder(key, lanes):
+    """`key_add(keys, n)`: keys + n, where uint8 keys saturate so that "none" (255) stays none."""
+    scalar = scalar_type(key)
+    vec = Vec(scalar, lanes) if lanes else scalar
+
+    @intrinsic
+    def key_add(tc, keys, n):
+        def codegen(ctx, b, sig, args):
+            n = args[1] if key == "int64" else b.trunc(args[1], I8)
+            n = _splat(b, n, lanes) if lanes else n
+            if key == "int64":
+                return b.add(args[0], n)
+            return _call(b, "llvm.uadd.sat", args[0].type, [args[0], n])
+
+        return vec(vec, types.int64), codegen
+
+    return key_add
+
+
+def key_splatter(key, lanes):
+    """`splat_k(key)`: an int64 in all lanes of a key vector."""
+    vec = Vec(scalar_type(key), lanes)
+
+    @intrinsic
+    def splat_k(tc, value):
+        return vec(types.int64), lambda ctx, b, sig, args: _splat(b, convert(b, args[0], "int64", key), lanes)
+
+    return splat_k
+
+
+def key_splatter_n(key, lanes, none):
+    """`splat_k_n(key, n)`: the key in the first n lanes, none in the others."""
+    vec = Vec(scalar_type(key), lanes)
+
+    @intrinsic
+    def splat_k_n(tc, value, n):
+        def codegen(ctx, b, sig, args):
+            v = _splat(b, convert(b, args[0], "int64", key), lanes)
+            return b.select(_lane_mask(b, args[1], lanes), v, _const(v.type, none))
+
+        return vec(types.int64, types.int64), codegen
+
+    return splat_k_n
+
+
+def settler(key, lanes, none):
+    """`settle(keys)`: keys as they are saved; an int64 key that names no element becomes -1."""
+    vec = Vec(scalar_type(key), lanes)
+
+    @intrinsic
+    def settle(tc, keys):
+        def codegen(ctx, b, sig, args):
+            if key == "uint8":
+                return args[0]
+            nowhere = b.icmp_signed(">=", args[0], _const(args[0].type, none))
+            return b.select(nowhere, _const(args[0].type, -1), args[0])
+
+        return vec(vec), codegen
+
+    return settle
+
+
+def constant(dtype, value, lanes):
+    """`constant()`: a vector with `value` in all lanes."""
+    vec = Vec(scalar_type(dtype), lanes)
+
+    @intrinsic
+    def constant(tc):
+        return vec(), lambda ctx, b, sig, args: _const(ir.VectorType(_llvm(dtype), lanes), _plain(value))
+
+    return constant
+
+
+def copier(dtype):
+    """`copy(to, from)`: one element, bit for bit."""
+    element = ir.IntType(8 * itemsize(dtype))
+
+    @intrinsic
+    def copy(tc, to, source):
+        def codegen(ctx, b, sig, args):
+            _store(b, args[0], _load(b, args[1], element))
+            return ctx.get_dummy_value()
+
+        return types.void(address, address), codegen
+
+    return copy
+
+
+def named_types(acc, end, key, lanes):
+    """The Numba types that templates name in annotations: an accumulator as a vector, as a scalar, and a finished vector."""
+    scalars = [scalar_type(acc)] + ([scalar_type(key)] if key else [])
+    vectors = [Vec(t, lanes) for t in scalars]
+    if key:
+        return {"acc": types.Tuple(vectors), "one": types.Tuple(scalars), "end": Vec(scalar_type(end), lanes)}
+    return {"acc": vectors[0], "one": scalars[0], "end": Vec(scalar_type(end), lanes)}

@@ -1,0 +1,61 @@
+"""Accumulators that are plain values: one number per lane.
+
+`values` and `keyed` define the same functions, so one template serves both. `row` is a scratch row of accumulators and `span` the distance from it
+to the row of its keys.
+"""
+
+# ruff: noqa: F821 - free names are bound by the builder
+
+TEMPLATE = True
+
+
+def tap(addr, key) -> "acc":
+    return load_x(addr)
+
+
+def tap_n(addr, n, key) -> "acc":
+    return load_x_n(addr, n)
+
+
+def tap_1(addr, key) -> "one":
+    return get_x(addr)
+
+
+def pull(row, span, i, key) -> "acc":
+    return load_a(row + i * A_SIZE)
+
+
+def pull_1(row, span, i, key) -> "one":
+    return get_a(row + i * A_SIZE)
+
+
+def push(row, span, i, acc):
+    store_a(row + i * A_SIZE, acc)
+
+
+def push_1(row, span, i, acc):
+    put_a(row + i * A_SIZE, acc)
+
+
+def nothing() -> "acc":
+    return identity()
+
+
+def even(low, high) -> "acc":
+    return evens(low, high)
+
+
+def emit(y, keys, i, acc, divisor):
+    store_y(y + i * Y_SIZE, finish(acc, divisor))
+
+
+def emit_n(y, keys, i, n, acc, divisor):
+    store_y_n(y + i * Y_SIZE, finish(acc, divisor), n)
+
+
+def copy_keys(keys, line, n, step):
+    pass
+
+
+def locate(row, span, places, n):
+    pass

@@ -1,0 +1,76 @@
+"""The canonical view: any strided array as (outer, D, H, W, inner), in bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Canonical:
+    """How several arrays of equal rank, pooled over the same axes, are seen by a kernel.
+
+    Attributes
+    ----------
+    axes : tuple of int
+        The array axes that play D, H, W; -1 for none.
+    inner : int
+        Elements of the inner axis.
+    outer : int
+        Elements of the innermost outer axis, which has one stride per array.
+    steps : list of tuple
+        Per array the byte strides (outer, D, H, W, inner).
+    tables : list of ndarray
+        Per array the byte offsets of the other outer elements.
+    """
+
+    axes: tuple[int, int, int]
+    inner: int
+    outer: int
+    steps: list[tuple[int, int, int, int, int]]
+    tables: list[np.ndarray]
+
+
+def canonical(shape, axes, strides) -> Canonical:
+    """Assign axes to roles.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the first array; the others agree with it on all axes that are not pooled.
+    axes : tuple of int
+        The pooled axes, ascending, at most three.
+    strides : sequence of tuple of int
+        Byte strides of every array.
+    """
+    lead = strides[0]
+    # The pooled axis whose elements lie closest together is W; axes of one element have no say, and of equals the last wins.
+    w = min(axes, key=lambda a: (shape[a] == 1, abs(lead[a]), -a))
+    d, h = ((-1, -1, *(a for a in axes if a != w)))[-2:]
+    free = [a for a in range(len(shape)) if a not in axes and shape[a] != 1]
+    free.sort(key=lambda a: (abs(lead[a]), -a))
+
+    inner, run = 1, None
+    for a in [a for a in free if 0 < abs(lead[a]) < abs(lead[w])]:
+        if run is None:
+            run = a
+        elif any(s[a] != s[run] * inner for s in strides):
+            break
+        inner *= shape[a]
+        free.remove(a)
+    outer, chain = 1, None
+    while free and (chain is None or all(s[free[0]] == s[chain] * outer for s in strides)):
+        a = free.pop(0)
+        chain = a if chain is None else chain
+        outer *= shape[a]
+
+    steps, tables = [], []
+    for s in strides:
+        at = [0 if a < 0 else s[a] for a in (d, h, w)]
+        steps.append((0 if chain is None else s[chain], *at, 0 if run is None else s[run]))
+        table = np.zeros(1, np.int64)
+        for a in free:  # smallest stride first, so the later ones come in front
+            table = (np.arange(shape[a], dtype=np.int64)[:, None] * s[a] + table).ravel()
+        tables.append(table)
+    return Canonical((d, h, w), inner, outer, steps, tables)

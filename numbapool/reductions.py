@@ -1,0 +1,128 @@
+"""What: how the elements of a window become one number, and how its gradient flows back.
+
+A reduction is a row of a table. Its functions are written over primitives (`kernels/simd.py`) that take scalars and vectors alike; the builder binds the
+free names, so the same line serves a scalar, a SIMD vector and plain Python.
+"""
+
+# ruff: noqa: F821 - free names are bound by the builder
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from numbapool import dtypes
+
+
+@dataclass(frozen=True, eq=False)
+class Reduction:
+    """One way to make a number from a window.
+
+    Attributes
+    ----------
+    name : str
+        Used in kernel names.
+    merge : str
+        The primitive that merges two accumulators.
+    selecting : bool
+        The result is one of the window's elements, so that it has an index; its gradient goes to that element.
+    mean : bool
+        The result is divided by the number of taps.
+    beats : str
+        For selecting reductions, the primitive that says whether a later element replaces an earlier one.
+    identity : callable
+        dtype name -> the accumulator of an empty window.
+    """
+
+    name: str
+    merge: str
+    identity: Callable[[str], float | int]
+    selecting: bool = False
+    mean: bool = False
+    beats: str = ""
+
+    def types(self, x: str, dtype: str | None, wide: bool) -> Types:
+        """Element types of a call on dtype `x` with the argument ``dtype=`` (names), `wide` for many taps."""
+        if self.selecting:
+            return Types(x, "float32" if dtypes.is_half(x) else "uint8" if x == "bool" else x, x, x)
+        if dtypes.is_float(x):
+            y = dtype or x
+            if "float64" in (x, y):
+                acc = "float64"
+            elif dtypes.is_half(x):
+                acc = "float32"
+            else:
+                acc = "float64" if wide else "float32"
+            return Types(x, acc, y, acc)
+        signed = dtypes.kind(x) == "i" or (x == "bool" and not self.mean)
+        widest = "int64" if signed else "uint64"
+        y = dtype or ("float64" if self.mean else widest)
+        floating = self.mean or dtypes.is_float(y)
+        acc = "float64" if floating and dtypes.itemsize(x) == 8 else widest
+        return Types(x, acc, y, "float64" if floating else acc)
+
+
+@dataclass(frozen=True)
+class Types:
+    """Element types of a kernel: stored in x, accumulated, stored in y, and what `finish` yields."""
+
+    x: str
+    acc: str
+    y: str
+    end: str
+
+
+def _lowest(name):
+    if dtypes.is_float(name):
+        return float("-inf")
+    return -(2 ** (8 * dtypes.itemsize(name) - 1)) if dtypes.kind(name) == "i" else 0
+
+
+def _highest(name):
+    if dtypes.is_float(name):
+        return float("inf")
+    bits = 8 * dtypes.itemsize(name)
+    return 1 if name == "bool" else 2 ** (bits - (dtypes.kind(name) == "i")) - 1
+
+
+TEMPLATE = True  # the builder binds the free names of the functions below
+
+MAX = Reduction("max", "maximum", _lowest, selecting=True, beats="beats_max")
+MIN = Reduction("min", "minimum", _highest, selecting=True, beats="beats_min")
+SUM = Reduction("sum", "add", lambda name: 0)
+AVG = Reduction("avg", "add", lambda name: 0, mean=True)
+
+
+# ---- finish: accumulator and divisor -> result ----------------------------------------------------------------------
+
+
+def finish_as_is(acc, divisor) -> "same":
+    return acc
+
+
+def finish_cast(acc, divisor) -> "end":
+    return to_end(acc)
+
+
+def finish_mean(acc, divisor) -> "end":
+    return div(to_end(acc), divisor)
+
+
+def finish_rounded_mean(acc, divisor) -> "end":
+    """Half to even: the mean of integers as an integer."""
+    return rint(div(to_end(acc), divisor))
+
+
+# ---- divisors: the rows' part times the columns' part ---------------------------------------------------------------
+
+
+def no_divisor(rows, columns) -> "int":
+    return rows
+
+
+def divisor_of_row(rows, columns) -> "end":
+    return mul(splat_end(int_to_end(rows)), load_end(columns))
+
+
+def divisor_of_column(rows, columns) -> "end":
+    return splat_end(mul(int_to_end(rows), get_end(columns)))

@@ -1,0 +1,149 @@
+"""A checked call: arrays, windows and a reduction. What public functions build and backends carry out."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from numbapool import arguments, dispatch
+from numbapool.reductions import Reduction
+from numbapool.windows import Windows, same_padding, sliding
+
+F = TypeVar("F", bound=Callable[..., Any])
+LIMIT = 2**63 - 1
+
+
+@dataclass
+class Request:
+    """One pooling call with all its arguments checked.
+
+    Attributes
+    ----------
+    reduction : Reduction
+    x : ndarray
+    axes : tuple of int
+        Pooled axes, ascending.
+    windows : tuple of Windows
+        One per pooled axis.
+    dtype : str or None
+        The argument ``dtype=`` by name.
+    divisor : float or None
+        ``divisor_override=``.
+    indices : bool
+        Whether indices are returned.
+    out : tuple
+        Array or None for the values and for the indices.
+    """
+
+    reduction: Reduction
+    x: np.ndarray
+    axes: tuple[int, ...]
+    windows: tuple[Windows, ...]
+    dtype: str | None
+    divisor: float | None
+    indices: bool
+    out: tuple[np.ndarray | None, np.ndarray | None]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the result."""
+        shape = list(self.x.shape)
+        for a, w in zip(self.axes, self.windows, strict=True):
+            shape[a] = w.count
+        return tuple(shape)
+
+
+def public(build: F) -> F:
+    """A public function from one that checks its arguments and returns a Request.
+
+    The Request can be had without running it as ``function.request(...)``: that is what `vjp` does.
+    """
+
+    @functools.wraps(build)
+    def function(*args, **kwargs):
+        request = build(*args, **kwargs)
+        return dispatch.backend(request.x).run(request)
+
+    function.request = build  # type: ignore[attr-defined]
+    return function  # type: ignore[return-value]
+
+
+def window_request(
+    reduction: Reduction, n: int, x: Any, kernel_size: Any, stride: Any, padding: Any, *, dilation: Any = 1, ceil_mode: Any = False,
+    return_indices: Any = False, axes: Any = None, dtype: Any = None, count_include_pad: Any = True, divisor_override: Any = None,
+    nan_policy: Any = "propagate", where: Any = None, weights: Any = None, out: Any = None,
+) -> Request:  # fmt: skip
+    """Check the arguments of a function that slides windows over n axes of x."""
+    x = dispatch.host_array(x)
+    name = x.dtype.name
+    given = arguments.pooled_axes(axes, n, x.ndim)
+    kernel = arguments.per_axis(kernel_size, n, "kernel_size", 1)
+    steps = kernel if stride is None else arguments.per_axis(stride, n, "stride", 1)
+    spread = arguments.per_axis(dilation, n, "dilation", 1)
+    pads = arguments.padding_pairs(padding, n)
+    ceil_mode = arguments.flag(ceil_mode, "ceil_mode")
+    indices = arguments.flag(return_indices, "return_indices")
+    include = arguments.flag(count_include_pad, "count_include_pad")
+    override = arguments.divisor(divisor_override)
+    dtype = arguments.result_dtype(dtype, name, reduction.mean)
+    arguments.later(nan_policy, where, weights)
+
+    windows = {}
+    for i, a in enumerate(given):
+        windows[a] = _along(x.shape[a], a, kernel[i], steps[i], pads if isinstance(pads, str) else pads[i], spread[i], ceil_mode, include)
+    ordered = tuple(sorted(given))
+    request = Request(
+        reduction, x, ordered, tuple(windows[a] for a in ordered), dtype, override, indices, (None, None)
+    )
+    _check_size(request)
+    request.out = _check_out(request, out)
+    return request
+
+
+def _along(size, axis, kernel, stride, pads, dilation, ceil_mode, include):
+    if size == 0:
+        raise ValueError(f"x has no elements along the pooled axis {axis}")
+    reach = dilation * (kernel - 1) + 1
+    for name, value in (("kernel_size", kernel), ("stride", stride), ("dilation", dilation)):
+        if value > LIMIT:
+            raise ValueError(f"{name} must be below 2**63, not {value}")
+    if pads == "valid":
+        before = after = 0
+    elif isinstance(pads, str):
+        before, after = same_padding(size, kernel, stride, dilation, pads == "same_lower")
+        ceil_mode, include = False, False
+    else:
+        before, after = pads
+    if max(before, after) > reach - 1:
+        raise ValueError(
+            f"padding must be at most {reach - 1}, one less than the {reach} elements that "
+            f"kernel_size={kernel} with dilation={dilation} spans, not {(before, after)}"
+        )
+    return sliding(size, kernel, stride, before, after, dilation, ceil_mode, include)
+
+
+def _check_size(request: Request) -> None:
+    size = 1
+    for n in request.shape:
+        size *= n
+    if size * 8 > LIMIT:
+        raise ValueError(f"kernel_size, stride and padding give a result of shape {request.shape}, which cannot exist")
+
+
+def _check_out(request: Request, out: Any) -> tuple[np.ndarray | None, np.ndarray | None]:
+    if out is None:
+        return None, None
+    y = np.dtype(request.reduction.types(request.x.dtype.name, request.dtype, False).y)
+    if not request.indices:
+        return arguments.output(out, request.shape, y), None
+    if not isinstance(out, tuple) or len(out) != 2:
+        raise TypeError(f"out must be a pair (y, indices) with return_indices=True, not {type(out).__name__}")
+    values = None if out[0] is None else arguments.output(out[0], request.shape, y, "out[0]")
+    places = None if out[1] is None else arguments.output(out[1], request.shape, np.dtype(np.int64), "out[1]")
+    if values is not None and places is not None and np.may_share_memory(values, places):
+        raise ValueError("out: y and indices must not share memory")
+    return values, places

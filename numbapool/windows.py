@@ -1,0 +1,108 @@
+"""Where: which elements of an axis belong to which window. Pure integers, no array is touched here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """All windows along one axis.
+
+    Window *o* takes the elements ``start[o], start[o] + step, … < stop[o]``. ``first[o]`` is the number of the tap that falls on ``start[o]``, and
+    ``extent[o]`` the number of taps that the divisor of an average counts.
+    """
+
+    size: int
+    table: np.ndarray  # (count, 4) int64: start, stop, first, extent
+    step: int = 1
+    regular: tuple[int, int, int] | None = None  # (kernel, stride, before): the windows slide
+
+    @property
+    def count(self) -> int:
+        """Number of windows."""
+        return len(self.table)
+
+    @cached_property
+    def most(self) -> int:
+        """Taps of the largest window, padding included."""
+        if self.regular:
+            return self.regular[0]
+        return int(np.max(-((self.table[:, 0] - self.table[:, 1]) // self.step), initial=0))
+
+    @cached_property
+    def overlap(self) -> bool:
+        """Whether windows share elements."""
+        start, stop = self.table[:, 0], self.table[:, 1]
+        return bool(np.any(start[1:] < stop[:-1])) if self.count > 1 else False
+
+    @cached_property
+    def transposed(self) -> Windows:
+        """For every element the windows that cover it: the windows of backward (`extent` is not used there)."""
+        if self.regular is None:
+            raise NotImplementedError("transposed tables of irregular windows")
+        kernel, stride, before = self.regular
+        i = np.arange(self.size, dtype=np.int64) + before
+        # o·stride = i − t·dilation for a tap t: solutions o are `step` apart.
+        step = self.step // np.gcd(self.step, stride)
+        lowest = np.maximum(-((-(i - (kernel - 1) * self.step)) // stride), 0)
+        highest = np.minimum(i // stride, self.count - 1)
+        if self.step > 1:
+            # The smallest o ≥ lowest with (i − o·stride) divisible by the dilation, looked for among `step` neighbours.
+            candidates = lowest[:, None] + np.arange(step)
+            fits = (i[:, None] - candidates * stride) % self.step == 0
+            lowest = np.where(fits.any(axis=1), lowest + fits.argmax(axis=1), highest + 1)
+        table = np.zeros((self.size, 4), np.int64)
+        table[:, 0] = lowest
+        table[:, 1] = np.maximum(highest + 1, lowest)
+        table[:, 3] = 1
+        return Windows(self.count, table, int(step))
+
+
+@lru_cache(maxsize=1024)
+def sliding(size, kernel, stride, before, after, dilation, ceil_mode, count_padding) -> Windows:
+    """Windows that slide along an axis of `size` elements with `before` and `after` elements of padding.
+
+    Raises
+    ------
+    ValueError
+        If no output is left.
+    """
+    reach = dilation * (kernel - 1) + 1
+    room = size + before + after - reach
+    count = (-(-room // stride) if ceil_mode else room // stride) + 1
+    if ceil_mode and (count - 1) * stride >= size + before:
+        count -= 1  # no window starts in the padding at the end
+    if count < 1:
+        raise ValueError(
+            f"kernel_size={kernel} with dilation={dilation} spans {reach} elements, but the axis has {size} "
+            f"and padding {before} + {after}: no output is left"
+        )
+    begin = np.arange(count, dtype=np.int64) * stride - before
+    first = np.maximum(-(begin // dilation), 0)
+    start = begin + first * dilation
+    stop = np.minimum(begin + reach, size)
+    stop = np.maximum(stop, start)
+    if count_padding:
+        extent = -(-(np.minimum(begin + reach, size + after) - begin) // dilation)
+    else:
+        extent = -(-(stop - start) // dilation)
+    table = np.ascontiguousarray(np.stack([start, stop, first, extent], axis=1))
+    table.flags.writeable = False
+    return Windows(size, table, dilation, (kernel, stride, before))
+
+
+@lru_cache(maxsize=64)
+def untouched(size) -> Windows:
+    """One window per element: an axis that is not pooled."""
+    return sliding(size, 1, 1, 0, 0, 1, False, True)
+
+
+def same_padding(size, kernel, stride, dilation, lower) -> tuple[int, int]:
+    """Padding that gives ceil(size / stride) outputs; the odd element goes to the end, or to the start if `lower`."""
+    total = max((-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1 - size, 0)
+    small, large = total // 2, total - total // 2
+    return (large, small) if lower else (small, large)
