@@ -53,14 +53,22 @@ def simd(features):
 
 
 def _sources():
-    """All sources that decide what a kernel is, in a fixed order; an error where they cannot be read."""
-    root = os.path.dirname(os.path.abspath(__file__))
-    kernels = sorted(n for n in os.listdir(os.path.join(root, "kernels")) if n.endswith(".py"))
-    for name in [os.path.join("kernels", n) for n in kernels] + ["reductions.py", "dtypes.py"]:
-        path = os.path.join(root, name)
-        if os.path.exists(path):
-            with open(path, "rb") as file:
-                yield name.replace(os.sep, "/"), file.read()
+    """A hash of all sources that decide what a kernel is; "" where they cannot be read."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    h = hashlib.sha256()
+    try:
+        names = sorted("kernels/" + n for n in os.listdir(os.path.join(here, "kernels")) if n.endswith(".py"))
+        for name in [*names, "reductions.py", "dtypes.py"]:
+            with open(os.path.join(here, name), "rb") as file:
+                text = file.read()
+            h.update(f"{name}\0{len(text)}\0".encode() + text)
+    except OSError:
+        return ""
+    return h.hexdigest()
+
+
+# As they are when the package is imported. A process that lives through an upgrade has the old code under the old name, see `store`.
+_IMPORTED = _sources()
 
 
 @functools.cache
@@ -71,18 +79,14 @@ def key():
 
     import numbapool
 
-    h = hashlib.sha256()
-    try:
-        for name, text in _sources():
-            h.update(f"{name}\0{len(text)}\0".encode() + text)
-    except OSError:
+    if not _IMPORTED:
         return None
     m = machine()
-    h.update(repr((
-        _MAGIC, getattr(numbapool, "__version__", ""), numba.__version__, llvmlite.__version__, sys.version, sys.platform,
-        m["triple"], m["cpu"], m["features"], [(s, repr(getattr(numba.config, s, None))) for s in _SWITCHES],
-    )).encode())  # fmt: skip
-    return h.hexdigest()[:20]
+    parts = (
+        _MAGIC, _IMPORTED, getattr(numbapool, "__version__", ""), numba.__version__, llvmlite.__version__, sys.version,
+        sys.platform, m["triple"], m["cpu"], m["features"], [(s, repr(getattr(numba.config, s, None))) for s in _SWITCHES],
+    )  # fmt: skip
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:20]
 
 
 def root():
@@ -137,7 +141,7 @@ def load(name, symbol, source=""):
 def store(name, symbol, code, source=""):
     """Store object code under a final name by one atomic rename; False (and nothing left behind) where that fails."""
     where = folder()
-    if where is None:
+    if where is None or _sources() != _IMPORTED:     # edited since: some modules may be old and some new
         return False
     body = f"{name}\0{symbol}\0{source}\0".encode() + code
     temporary = None

@@ -32,7 +32,7 @@ class Canonical:
     tables: list[np.ndarray]
 
 
-def canonical(shape, axes, strides) -> Canonical:
+def canonical(shape, axes, strides, ordered=False) -> Canonical:
     """Assign axes to roles.
 
     Parameters
@@ -42,11 +42,13 @@ def canonical(shape, axes, strides) -> Canonical:
     axes : tuple of int
         The pooled axes, ascending, at most three.
     strides : sequence of tuple of int
-        Byte strides of every array.
+        Byte strides of every array; the first decides.
+    ordered : bool
+        D, H, W are the pooled axes in their own order, wherever their elements lie.
     """
     lead = strides[0]
     # The pooled axis whose elements lie closest together is W; axes of one element have no say, and of equals the last wins.
-    w = min(axes, key=lambda a: (shape[a] == 1, abs(lead[a]), -a))
+    w = axes[-1] if ordered else min(axes, key=lambda a: (shape[a] == 1, abs(lead[a]), -a))
     d, h = ((-1, -1, *(a for a in axes if a != w)))[-2:]
     free = [a for a in range(len(shape)) if a not in axes and shape[a] != 1]
     free.sort(key=lambda a: (abs(lead[a]), -a))

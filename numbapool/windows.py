@@ -20,6 +20,7 @@ class Windows:
     table: np.ndarray  # (count, 4) int64: start, stop, first, extent
     step: int = 1
     regular: tuple[int, int, int] | None = None  # (kernel, stride, before): the windows slide
+    up: tuple[int, int] = (1, 0)  # the elements stand at q·up[0] - up[1] on the line that the windows slide along
 
     @property
     def count(self) -> int:
@@ -41,25 +42,44 @@ class Windows:
 
     @cached_property
     def transposed(self) -> Windows:
-        """For every element the windows that cover it: the windows of backward (`extent` is not used there)."""
+        """For every element the windows that cover it: the windows of backward.
+
+        ``first`` is the tap that the element is in the first of them, and each further one has it as a tap `tap_step` lower. `extent` is 1.
+        """
         if self.regular is None:
             raise NotImplementedError("transposed tables of irregular windows")
         kernel, stride, before = self.regular
         i = np.arange(self.size, dtype=np.int64) + before
-        # o·stride = i − t·dilation for a tap t: solutions o are `step` apart.
-        step = self.step // np.gcd(self.step, stride)
-        lowest = np.maximum(-((-(i - (kernel - 1) * self.step)) // stride), 0)
+        reach = (kernel - 1) * self.step
+        # i − o·stride = tap·dilation: the solutions o are `step` apart.
+        step = int(self.step // np.gcd(self.step, stride))
+        lowest = np.maximum(-((reach - i) // stride), 0)
         highest = np.minimum(i // stride, self.count - 1)
         if self.step > 1:
-            # The smallest o ≥ lowest with (i − o·stride) divisible by the dilation, looked for among `step` neighbours.
             candidates = lowest[:, None] + np.arange(step)
             fits = (i[:, None] - candidates * stride) % self.step == 0
             lowest = np.where(fits.any(axis=1), lowest + fits.argmax(axis=1), highest + 1)
-        table = np.zeros((self.size, 4), np.int64)
+        table = np.ones((self.size, 4), np.int64)
         table[:, 0] = lowest
         table[:, 1] = np.maximum(highest + 1, lowest)
-        table[:, 3] = 1
-        return Windows(self.count, table, int(step))
+        table[:, 2] = (i - lowest * stride) // self.step
+        return Windows(self.count, table, step, None, (stride, before))
+
+    @property
+    def tap_step(self) -> int:
+        """Of windows with taps `step` apart: how many taps apart two windows see the same element, per step of `transposed`."""
+        return int(self.regular[1] * self.transposed.step // self.step) if self.regular else 0
+
+    @cached_property
+    def transposed_line(self) -> Windows:
+        """The windows of backward as windows that slide by one along a line on which the outputs stand `stride` apart."""
+        kernel, stride, before = self.regular
+        return Windows(self.count, self.transposed.table, self.step, (kernel, 1, (kernel - 1) * self.step), (stride, before))
+
+    @cached_property
+    def even(self) -> bool:
+        """Whether all windows have the same extent."""
+        return bool(np.all(self.table[:, 3] == self.table[0, 3]))
 
 
 @lru_cache(maxsize=1024)

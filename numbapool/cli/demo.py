@@ -140,7 +140,7 @@ def _measure(kind: Kind, x: np.ndarray) -> Result:
         reduce, func = extra("skimage.measure").block_reduce, getattr(np, kind.blocks)
         window = np.ones(x.ndim, int)
         n = int(kind.fn[-2])
-        window[list(kind.settings.get("axes", range(-n, 0)))] = kind.args[0]
+        window[list(kind.options.get("axes", range(-n, 0)))] = kind.args[0]
         blocks = lambda: reduce(x, tuple(int(w) for w in window), func)
 
     times = _in_turns([ours, copy, *([blocks] if blocks else [])])
@@ -168,7 +168,7 @@ def _times(ratio: float | None) -> str:
 
 
 def _rows(results: list[Result]) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for r in results:
         shape = " -> ".join("×".join(map(str, s)) for s in r.shapes)
         rows.append((r.kind.title, r.kind.on, shape, f"{r.seconds * 1e3:.2f} ms", f"{r.nbytes / r.seconds / 1e9:.1f}",

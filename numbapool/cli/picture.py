@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 BACK, CARD, TEXT, DIM, LINE = "#10151c", "#18202a", "#e8edf2", "#8b98a5", "#2a3644"
 COLOURS = {"max": "#ffb454", "min": "#59c2ff", "avg": "#7fd962", "sum": "#d2a6ff"}
-STYLE = {"figure.facecolor": BACK, "savefig.facecolor": BACK, "axes.facecolor": CARD, "axes.edgecolor": LINE,
+STYLE: dict[Any, Any] = {"figure.facecolor": BACK, "savefig.facecolor": BACK, "axes.facecolor": CARD, "axes.edgecolor": LINE,
          "text.color": TEXT, "axes.labelcolor": DIM, "xtick.color": DIM, "ytick.color": DIM, "font.family": "DejaVu Sans",
          "axes.spines.top": False, "axes.spines.right": False, "xtick.labelsize": 8, "ytick.labelsize": 8}
 

@@ -25,6 +25,7 @@ from .console import CommandError, extra, replacing
 
 HELP = "pool an image or an .npy array"
 PILLOW = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+CHANNELS = {("PNG", "uint8"): (1, 2, 3, 4), ("PNG", "uint16"): (1,), ("PNG", "bool"): (1,), ("JPEG", "uint8"): (1, 3)}
 TIFF = (".tif", ".tiff")
 SUFFIXES = (*PILLOW, *TIFF, ".npy")
 
@@ -147,9 +148,10 @@ def _read_pillow(path: Path) -> np.ndarray:
     extra("PIL.Image", "demo")
     from PIL import Image, ImageOps
 
-    with warnings.catch_warnings(), Image.open(path) as image:
+    with warnings.catch_warnings(), Image.open(path) as file:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        if image.tile and "16" in str(image.tile[0]) and image.mode in ("RGB", "RGBA", "LA"):
+        image: Image.Image = file
+        if file.tile and "16" in str(file.tile[0]) and image.mode in ("RGB", "RGBA", "LA"):
             raise CommandError(f"{path} has 16-bit colours, which Pillow would cut to 8: save it as .tif or .npy")
         if image.mode in ("P", "PA"):  # pooling numbers of colours means nothing
             image = image.convert("RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB")
@@ -176,9 +178,8 @@ def _write_pillow(path: Path, y: np.ndarray) -> None:
 
     format = PILLOW[path.suffix.lower()]
     channels = 1 if y.ndim == 2 else y.shape[-1] if y.ndim == 3 else 0
-    allowed = {"PNG": {"uint8": (1, 2, 3, 4), "uint16": (1,), "bool": (1,)}, "JPEG": {"uint8": (1, 3)}}[format]
-    if channels not in allowed.get(y.dtype.name, ()):
-        raise CommandError(f"a {path.suffix} file cannot hold {y.shape} {y.dtype}: write .tif or .npy"
-                           + (", or add --dtype uint8" if y.dtype.name not in allowed else ""))
+    if channels not in CHANNELS.get((format, y.dtype.name), ()):
+        raise CommandError(f"a {path.suffix} file cannot hold {y.shape} {y.dtype}: write .tif or .npy instead, "
+                           "or (avg, sum) choose another --dtype")
     with replacing(path) as file:
         Image.fromarray(y[..., 0] if y.ndim == 3 and channels == 1 else y).save(file, format)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -26,19 +27,22 @@ WINDOWS = [(2, 2, 0, (-2, -1)), (3, 2, 1, (-2, -1)), (3, 1, 1, (-2, -1)), (4, 3,
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    some = {"type": lambda s: s.split(","), "metavar": "A,B"}
-    parser.add_argument("--ops", default=list(OPS), help=f"of {','.join(OPS)}; default: all", **some)
-    parser.add_argument("--dtypes", default=list(DTYPES), help=f"default: {','.join(DTYPES)}; also {','.join(MORE_DTYPES)}",
-                        **some)
+    parser.add_argument("--ops", type=_names, default=OPS, metavar="A,B", help=f"of {','.join(OPS)}; default: all")
+    parser.add_argument("--dtypes", type=_names, default=DTYPES, metavar="A,B",
+                        help=f"default: {','.join(DTYPES)}; also {','.join(MORE_DTYPES)}")
     parser.add_argument("--list", action="store_true", help="print a table of the kernels: name, seconds, cached")
 
 
-def _steps(ops: list[str], dtypes: list[str]) -> Iterator[tuple[str, Callable[[], None]]]:
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
+def _steps(ops: Sequence[str], dtypes: Sequence[str]) -> Iterator[tuple[str, Callable[[], None]]]:
     for dtype in dtypes:
         for op in ops:
-            yield f"{op} {dtype}", lambda op=op, dtype=dtype: _forward(op, dtype)
+            yield f"{op} {dtype}", partial(_forward, op, dtype)
             if np.dtype(dtype).kind == "f":
-                yield f"{op} {dtype} backward", lambda op=op, dtype=dtype: _backward(op, dtype)
+                yield f"{op} {dtype} backward", partial(_backward, op, dtype)
 
 
 def _forward(op: str, dtype: str) -> None:

@@ -160,6 +160,16 @@ def finish_row(args, row, span, taps, line, line_span, y, keys, groups, columns,
         keys += word(args, K_G)
 
 
+def keys_at(args, od, o, first) -> "int":
+    """Offset of the keys of a tile: forward they lie like the result."""
+    return od * word(args, K_D) + o * word(args, K_W)
+
+
+def divided_from(o, first) -> "int":
+    """The column whose divisor is the first: forward it is the result that is divided."""
+    return o
+
+
 def locate_columns(args, room, begin, needed, inner, groups):
     pass
 
@@ -188,6 +198,7 @@ def band(args, slot, first_item, last_item):
     row = room + word(args, AT_ROW)
     span = word(args, SPAN)
     width, stride, before = word(args, WIDTH), word(args, STRIDE), word(args, BEFORE)
+    up, up_before = word(args, UP), word(args, UP_BEFORE)
     reach = (word(args, TAPS_W) - 1) * word(args, STEP_W) + 1
     for item in range(first_item, last_item):
         rest = item // word(args, BLOCKS_H)
@@ -209,25 +220,27 @@ def band(args, slot, first_item, last_item):
         inner = min(word(args, TILE_I), word(args, INNER) - c)
         groups = min(word(args, GROUP), word(args, OUTER) - g)
 
-        # Columns of x under the tile; what lies outside x keeps the identity.
+        # Column q of x stands at q·UP - UP_BEFORE on the line that windows slide along (backward spreads its input by the stride).
         begin = o * stride - before
         needed = (out_columns - 1) * stride + reach
-        left = min(max(-begin, 0), needed)
-        right = max(min(width - begin, needed), left)
+        first = max((begin + up_before + up - 1) // up, 0)
+        columns = max(min((begin + needed - 1 + up_before) // up + 1, width) - first, 0)
+        left = min(max(first * up - up_before - begin, 0), needed)
+        right = min(left + columns, needed) if up == 1 else left
         for k in range(groups):
             base = k * word(args, PITCH)
             clear(row, span, base, base + left * inner)
             clear(row, span, base + right * inner, base + needed * inner)
 
         source = word(args, X) + word(word(args, X_TABLE), entry) + g * word(args, X_G)
-        source += (begin + left) * word(args, X_W) + c * word(args, X_I)
+        source += first * word(args, X_W) + c * word(args, X_I)
         y = word(args, Y) + word(word(args, Y_TABLE), entry) + g * word(args, Y_G)
         y += od * word(args, Y_D) + o * word(args, Y_W) + c * word(args, Y_I)
-        keys = word(args, K) + word(word(args, K_TABLE), entry) + g * word(args, K_G)
-        keys += od * word(args, K_D) + o * word(args, K_W) + c * word(args, K_I)
+        keys = word(args, K) + word(word(args, K_TABLE), entry) + g * word(args, K_G) + c * word(args, K_I)
+        keys += keys_at(args, od, o, first)
         locate_columns(args, room, begin, needed, inner, groups)
-        divisors = word(args, W_DIVISORS) + o * word(args, DIVISOR_STEP)
+        divisors = word(args, W_DIVISORS) + divided_from(o, first) * word(args, DIVISOR_STEP)
         sweep(
-            args, room, room, source, row, span, left * inner, right - left, needed, inner, groups,
+            args, room, room, source, row, span, left * inner, columns, needed, inner, groups,
             od, oh, last, y, keys, out_columns, divisors,
         )  # fmt: skip

@@ -45,6 +45,14 @@ def even(low, high) -> "acc":
     return evens(low, high)
 
 
+def spaced_low(acc) -> "acc":
+    return zip_low(acc, nothing())
+
+
+def spaced_high(acc) -> "acc":
+    return zip_high(acc, nothing())
+
+
 def emit(y, keys, i, acc, divisor):
     store_y(y + i * Y_SIZE, finish(acc, divisor))
 

@@ -1,0 +1,417 @@
+"""Plans: from windows, a reduction and memory layouts to a kernel and its argument block. Memoised; integers only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from numbapool import dtypes, threads
+from numbapool.kernels import block, build
+from numbapool.layout import canonical
+from numbapool.reductions import AVG
+from numbapool.windows import untouched
+
+ROW_BYTES = 32 * 1024  # a scratch row stays in the first-level cache
+QUEUE_BYTES = 512 * 1024  # the rows of a queue in the second-level cache
+BLOCK_BYTES = 256 * 1024  # and so does a block of accumulators
+ITEM_BYTES = 64 * 1024  # about what a work item reads
+SMALL_ROW = 256  # rows of fewer elements are done several planes at a time
+TALL = 8  # rows from which overlapping windows go through the queue
+BROAD = 8  # columns from which windows are doubled
+ROUNDINGS = 4  # in a row that a float32 sum may take
+COMPARISONS = 24  # per element from which selecting backward scatters
+MOST_PLACES = 254  # taps that a byte can number, with one value left for none
+LINE = 64
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A call, but for its addresses."""
+
+    kernel: build.Kernel
+    args: np.ndarray
+    keep: list  # the tables that args point to
+    items: int
+    scratch: int
+    nbytes: int
+
+    def run(self, x, y, keys):
+        """Fill y (and keys, or from keys) from x."""
+        bands = threads.bands(self.items, self.nbytes)
+        room = np.empty(bands * self.scratch + LINE, np.uint8)
+        args = self.args.copy()
+        args[block.X] = address(x)
+        args[block.Y] = address(y)
+        if keys is not None:
+            args[block.K] = address(keys)
+        args[block.SCRATCH] = align(address(room))
+        threads.launch(self.kernel, args, self.items, bands)
+
+
+class Room:
+    """The layout of a scratch slot, piece by piece."""
+
+    def __init__(self):
+        self.size = 0
+
+    def take(self, nbytes):
+        """Reserve; the offset."""
+        at, self.size = self.size, self.size + align(nbytes)
+        return at
+
+
+def address(array):
+    """Where an array's first element lies."""
+    return array.__array_interface__["data"][0]
+
+
+def align(n):
+    """n, rounded up to whole cache lines."""
+    return -(-n // LINE) * LINE
+
+
+def _roles(view, axes, windows):
+    """The windows of D, H and W."""
+    of = dict(zip(axes, windows, strict=True))
+    return [of[a] if a >= 0 else untouched(1) for a in view.axes]
+
+
+def _weights(view, axes, sizes):
+    """What a step along D, H, W adds to a row-major count over axes of these sizes."""
+    weights, step = {-1: 0}, 1
+    for a, n in zip(reversed(axes), reversed(sizes), strict=True):
+        weights[a] = step
+        step *= n
+    return [weights[a] for a in view.axes]
+
+
+def _with_column(table, column, values):
+    """A table of windows with one column replaced."""
+    table = table.copy()
+    table[:, column] = values
+    return table
+
+
+def _tiles(view, d, h, w, acc, lanes, item, queued):
+    """How a call is cut into work items: the fields of the argument block, and the elements of a scratch row."""
+    kernel, stride, before = w.regular
+    reach = (kernel - 1) * w.step + 1
+    budget = ROW_BYTES // acc
+    if queued:
+        budget = min(budget, max(QUEUE_BYTES // (acc * h.most), 512))
+    tile_i = view.inner if view.inner * reach <= budget else min(view.inner, max(256, budget // reach))
+    tile_w = max((budget // tile_i - reach) // stride + 1, -(-reach // stride), 1)
+    tile_w = min(tile_w, len(w.table))
+    needed = (tile_w - 1) * stride + reach
+    group = 1
+    if tile_w == len(w.table) and tile_i == view.inner:
+        group = max(1, min(view.outer, SMALL_ROW // (needed * tile_i)))
+    pitch = needed * tile_i
+    step_h = h.regular[1] if h.regular else 1
+    row = min(needed, w.size * w.up[0]) * tile_i * item * group * step_h * max(d.most, 1)
+    block_h = max(1, ITEM_BYTES // row)
+    if queued:
+        block_h = max(block_h, 3 * h.most // step_h)
+    block_h = min(block_h, len(h.table))
+    fields = {
+        "GROUPS": -(-view.outer // group), "GROUP": group, "OUTER": view.outer,
+        "OUT_D": len(d.table), "OUT_H": len(h.table), "OUT_W": len(w.table), "WIDTH": w.size,
+        "INNER": view.inner, "TILE_I": tile_i, "TILES_I": -(-view.inner // tile_i),
+        "TILE_W": tile_w, "TILES_W": -(-len(w.table) // tile_w),
+        "BLOCK_H": block_h, "BLOCKS_H": -(-len(h.table) // block_h),
+        "STRIDE": stride, "BEFORE": before, "UP": w.up[0], "UP_BEFORE": w.up[1], "TAPS_W": kernel, "STEP_W": w.step,
+        "D_STEP": d.step, "H_STEP": h.step, "PITCH": pitch, "QUEUED": queued, "QUEUE_LENGTH": h.most,
+    }  # fmt: skip
+    capacity = group * pitch + (reach + 1) * tile_i + 4 * lanes
+    return fields, capacity
+
+
+def _items(fields, view):
+    n = len(view.tables[0])
+    for field in ("GROUPS", "TILES_I", "TILES_W", "OUT_D", "BLOCKS_H"):
+        n *= fields[field]
+    return n
+
+
+def _strides(fields, view, letters, x_item):
+    """The strides of every array; `letters` names them in the order of the view."""
+    for letter, steps, table in zip(letters, view.steps, view.tables, strict=True):
+        fields[f"{letter}_TABLE"] = address(table)
+        for role, step in zip("GDHWI", steps, strict=True):
+            fields[f"{letter}_{role}"] = step
+    whole = fields["TILE_I"] == view.inner
+    fields["PACKED"] = whole and fields["X_I"] == x_item and fields["X_W"] == x_item * view.inner
+
+
+def _plan(kernel, fields, keep, items, room, nbytes):
+    args = np.zeros(block.COUNT, np.int64)
+    for field, value in fields.items():
+        args[block.INDEX[field]] = value
+    return Plan(kernel, args, keep, items, room.size, nbytes)
+
+
+def _divisors(extents, types, inner, lanes):
+    """The columns' part of divisors as floats, one per element of a row, with a vector of ones behind the last."""
+    values = np.ones(len(extents) * (inner if inner < lanes else 1) + lanes, types.end)
+    values[: len(values) - lanes] = np.repeat(extents, inner) if inner < lanes else extents
+    return values
+
+
+def key_kind(windows):
+    """Whether the chosen elements of such windows are saved as a byte, the number of the tap, or as an index."""
+    taps = _size([w.most for w in windows])
+    return "places" if taps <= MOST_PLACES and all(w.most < min(TALL, BROAD) for w in windows) else "positions"
+
+
+def _name(*parts):
+    return "_".join(dict.fromkeys(p for p in parts if p))
+
+
+@lru_cache(maxsize=512)
+def forward(reduction, shape, strides, x_name, axes, windows, y_name, divisor, y_strides, key, key_strides):
+    """The plan of a forward call.
+
+    Parameters
+    ----------
+    reduction : Reduction
+    shape, strides, x_name
+        Of x; strides in bytes, the dtype by name.
+    axes : tuple of int
+        Pooled axes, ascending.
+    windows : tuple of Windows
+        One per pooled axis.
+    y_name : str or None
+        The argument ``dtype=``.
+    divisor : float or None
+        What every sum is divided by; None: the extents of the windows.
+    y_strides, key_strides : tuple of int
+        Byte strides of the result and, if `key` is given, of the keys.
+    key : {None, "places", "positions"}
+        What is saved besides the values: one byte per window (the number of the tap) or int64 plane indices.
+    """
+    from numbapool.kernels import bind, large, rows
+
+    view = canonical(shape, axes, [strides, y_strides, key_strides or y_strides])
+    d, h, w = _roles(view, axes, windows)
+    queued = h.step == 1 and h.most >= TALL and h.overlap and h.most > 3 * (h.regular[1] if h.regular else 1)
+    narrow, broad = (reduction.types(x_name, y_name, wide) for wide in (False, True))
+    precise = narrow != broad and d.most * h.most + w.most - 2 > ROUNDINGS
+    is_large = precise or queued or w.most >= BROAD or key == "positions"
+    types = broad if is_large else narrow
+    key_name = {None: None, "places": "uint8", "positions": "int64"}[key]
+    name = _name(reduction.name, "large" if is_large else "rows", types.x, types.acc, types.y, key)
+    kernel = build.kernel(large if is_large else rows, lambda: bind.forward(reduction, types, key_name), name)
+    lanes = bind.lanes_for(types.x, types.acc, types.y)
+    acc, x_item, y_item = (dtypes.itemsize(n) for n in (types.acc, types.x, types.y))
+    key_item = dtypes.itemsize(key_name) if key else 0
+
+    fields, capacity = _tiles(view, d, h, w, acc, lanes, x_item, queued)
+    _strides(fields, view, "XYK", x_item)
+    if not key:
+        fields |= {f"K_{role}": 0 for role in "GDHWI"}
+
+    tables = [d.table, h.table]
+    weights = _weights(view, axes, [shape[a] if key == "positions" else v.most for a, v in zip(axes, windows, strict=True)])
+    steps = weights
+    if key == "positions":  # taps are numbered by the element that they fall on
+        tables = [_with_column(t, block.FIRST, t[:, block.START]) for t in tables]
+        steps = [weights[0] * d.step, weights[1] * h.step, weights[2]]
+    divisors = np.zeros(1)
+    if reduction.mean:
+        extents = w.table[:, block.EXTENT]
+        if divisor is not None:
+            extents = np.full(len(extents), divisor)
+            tables = [_with_column(t, block.EXTENT, 1) for t in tables]
+        divisors = _divisors(extents, types, view.inner, lanes)
+    fields |= {
+        "D_TABLE": address(tables[0]), "H_TABLE": address(tables[1]), "W_DIVISORS": address(divisors),
+        "DIVISOR_STEP": divisors.itemsize * (view.inner if view.inner < lanes else 1) if reduction.mean else 0,
+        "KEY_D": weights[0], "KEY_D_STEP": steps[0], "KEY_H": weights[1], "KEY_H_STEP": steps[1], "KEY_W": weights[2],
+    }  # fmt: skip
+
+    room = Room()
+    room.take(16 * (d.most * h.most + 1))  # the list of taps
+    span = align(capacity * acc)
+    row = span + align(capacity * key_item)
+    results = (fields["TILE_W"] * fields["TILE_I"] + 4 * lanes) * max(y_item, key_item, acc)
+    fields |= {"SPAN": span, "ROW_BYTES": row, "LINE_BYTES": row, "AT_ROW": room.take(row)}
+    fields["AT_LINE"] = room.take(row + max(span, align(results)) + results)
+    if is_large:
+        fields["AT_WIDE"] = room.take(row)
+        fields["AT_PLACES"] = room.take(capacity * 8 if key else 0)
+        fields["AT_QUEUE"] = room.take(row * (h.most + 2) if queued else 0)
+    nbytes = _size(shape) * x_item
+    return _plan(kernel, fields, [tables, divisors, view.tables], _items(fields, view), room, nbytes)
+
+
+def _size(shape):
+    n = 1
+    for k in shape:
+        n *= k
+    return n
+
+
+def _backward_view(shape, strides, axes, windows, dy_strides, key_strides=None, ordered=False):
+    view = canonical(shape, axes, [strides, dy_strides] + ([key_strides] if key_strides else []), ordered)
+    return view, _roles(view, axes, windows)
+
+
+@lru_cache(maxsize=512)
+def weighted(mean, shape, strides, x_name, axes, windows, dy_name, divisor, dy_strides):
+    """The plan of the backward of a sum (or a mean): dx, of this shape and these strides, from dy."""
+    from numbapool.kernels import bind, spread
+
+    even = not mean or divisor is not None or all(w.even for w in windows)
+    constant = 1.0
+    if mean and even:
+        constant = divisor if divisor is not None else _size([int(w.table[0, block.EXTENT]) for w in windows])
+    if even and all(w.regular[1] == 1 for w in windows):
+        dy_shape = tuple(dict(zip(axes, (w.count for w in windows), strict=True)).get(a, n) for a, n in enumerate(shape))
+        lines = tuple(_plain(w) for w in windows)
+        return forward(AVG, dy_shape, dy_strides, dy_name, axes, lines, x_name, float(constant), strides, None, None)
+
+    view, (d, h, w) = _backward_view(shape, strides, axes, windows, dy_strides)
+    td, th, tw = d.transposed, h.transposed, w.transposed_line
+    types = AVG.types(dy_name, x_name, td.most * th.most * w.most > 16 * ROUNDINGS)
+    name = _name("avg", "spread", types.x, types.acc, types.y)
+    kernel = build.kernel(spread, lambda: bind.backward(types, None, False), name)
+    lanes = bind.lanes_for(types.x, types.acc, types.y)
+    acc, x_item, y_item = (dtypes.itemsize(n) for n in (types.acc, types.x, types.y))
+    fields, capacity = _tiles(view, td, th, tw, acc, lanes, x_item, False)
+    _strides(fields, view, "YX", x_item)
+    extents = w.table[:, block.EXTENT]
+    tables = [td.table, th.table, d.table, h.table]
+    divisors = _divisors(extents, types, view.inner, lanes)
+    last = np.full(fields["TILE_W"] * fields["TILE_I"] + lanes, constant if even else 1, types.end)
+    fields |= {
+        "D_TABLE": address(tables[0]), "H_TABLE": address(tables[1]), "DY_D_TABLE": address(tables[2]),
+        "DY_H_TABLE": address(tables[3]), "W_DIVISORS": address(divisors), "LAST_DIVISORS": address(last),
+        "DIVISOR_STEP": divisors.itemsize * (view.inner if view.inner < lanes else 1), "UNEVEN": not even,
+        "K_TABLE": fields["Y_TABLE"],
+    }  # fmt: skip
+    room = Room()
+    room.take(16 * (td.most * th.most + 1))
+    row = align(capacity * acc)
+    results = (fields["TILE_W"] * fields["TILE_I"] + 4 * lanes) * max(y_item, acc)
+    fields |= {"SPAN": row, "ROW_BYTES": row, "LINE_BYTES": row, "AT_ROW": room.take(row)}
+    fields["AT_LINE"] = room.take(2 * row + results)
+    fields["AT_WIDE"] = room.take(row)
+    fields["AT_QUEUE"] = room.take(2 * row)
+    nbytes = _size(shape) * y_item
+    return _plan(kernel, fields, [tables, divisors, last, view.tables], _items(fields, view), room, nbytes)
+
+
+@lru_cache(maxsize=512)
+def _plain(windows):
+    """The transposed windows of windows with stride 1: they slide by one as well, over the outputs themselves."""
+    from numbapool.windows import Windows
+
+    kernel, _, before = windows.regular
+    return Windows(windows.count, windows.transposed.table, windows.transposed.step, (kernel, 1, (kernel - 1) * windows.step - before))
+
+
+@lru_cache(maxsize=512)
+def selecting(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, key_strides):
+    """The plan of the backward of a selecting reduction: dx, of this shape and these strides, from dy and saved keys."""
+    work = 1.0
+    for w in windows:
+        work *= w.regular[0] / w.regular[1]
+    along = canonical(shape, axes, [strides]).axes[2]
+    work *= dict(zip(axes, windows, strict=True))[along].regular[1]
+    if key == "places" and work <= COMPARISONS:
+        return _routed(shape, strides, x_name, axes, windows, dy_name, dy_strides, key_strides)
+    return _scattered(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, key_strides)
+
+
+def _routed(shape, strides, x_name, axes, windows, dy_name, dy_strides, key_strides):
+    from numbapool.kernels import bind, route
+
+    view, (d, h, w) = _backward_view(shape, strides, axes, windows, dy_strides, key_strides)
+    td, th, tw = d.transposed, h.transposed, w.transposed_line
+    types = AVG.types(dy_name, x_name, False)
+    kernel = build.kernel(route, lambda: bind.backward(types, "uint8", True), _name("route", types.x, types.acc, types.y))
+    lanes = bind.lanes_for(types.x, types.acc, types.y)
+    acc, x_item, y_item = (dtypes.itemsize(n) for n in (types.acc, types.x, types.y))
+    fields, capacity = _tiles(view, td, th, tw, acc, lanes, x_item, False)
+    _strides(fields, view, "YXK", x_item)
+    weights = _weights(view, axes, [v.most for v in windows])
+    tables = [td.table, th.table]
+    fields |= {
+        "D_TABLE": address(tables[0]), "H_TABLE": address(tables[1]), "TAP_D": d.tap_step, "TAP_H": h.tap_step,
+        "KEY_D": weights[0], "KEY_H": weights[1], "KEY_W": weights[2],
+    }  # fmt: skip
+    room = Room()
+    room.take(16)
+    span = align(capacity * acc)
+    row = span + align(capacity)
+    fields |= {"SPAN": span, "ROW_BYTES": row, "LINE_BYTES": row, "AT_ROW": room.take(row)}
+    fields["AT_WIDE"] = room.take(row)
+    fields["AT_QUEUE"] = room.take(row)
+    nbytes = _size(shape) * y_item
+    return _plan(kernel, fields, [tables, view.tables], _items(fields, view), room, nbytes)
+
+
+def _scattered(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, key_strides):
+    from numbapool.kernels import bind, scatter
+
+    view, (d, h, w) = _backward_view(shape, strides, axes, windows, dy_strides, key_strides, ordered=True)
+    types = AVG.types(dy_name, x_name, False)
+    name = _name("scatter", types.x, types.acc, types.y, key)
+    key_name = "uint8" if key == "places" else "int64"
+    kernel = build.kernel(scatter, lambda: bind.backward(types, key_name, False), name)
+    lanes = bind.lanes_for(types.x, types.acc, types.y)
+    acc, x_item, y_item = (dtypes.itemsize(n) for n in (types.acc, types.x, types.y))
+
+    tile_i = min(view.inner, max(64, BLOCK_BYTES // (acc * w.size)))
+    flat = d.size * h.size == 1
+    units, unit = (w.size, 1) if flat else (d.size * h.size, w.size)
+    most = max(1, BLOCK_BYTES // (acc * unit * tile_i))
+    if not flat and most < units:
+        # Blocks share the outputs at their borders; they should be tall against the windows.
+        most = max(most, min(4 * h.most, units))
+    blocks = -(-units // most)
+    lines = np.zeros((blocks, 8), np.int64)
+    lines[:, 0] = np.arange(blocks) * most
+    lines[:, 1] = np.minimum(lines[:, 0] + most, units)
+    lines[:, [3, 5, 7]] = d.count, h.count, w.count
+    first, last = lines[:, 0], lines[:, 1] - 1
+    if flat:
+        lines[:, 6], lines[:, 7] = _covering(w, first, last)
+    else:
+        lines[:, 2], lines[:, 3] = _covering(d, first // h.size, last // h.size)
+        one = first // h.size == last // h.size
+        low, high = _covering(h, first % h.size, last % h.size)
+        lines[:, 4] = np.where(one, low, 0)
+        lines[:, 5] = np.where(one, high, h.count)
+
+    plane = [h.size * w.size, w.size, 1]
+    taps = _weights(view, axes, [v.most for v in windows])
+    places = np.zeros(256, np.int64)
+    if key == "places":
+        for i in np.ndindex(d.most, h.most, w.most):
+            number = sum(t * k for t, k in zip(taps, i, strict=True))
+            places[number] = sum(k * v.step * s for k, v, s in zip(i, (d, h, w), plane, strict=True))
+        places[255] = -(2**62)
+    fields = {
+        "GROUPS": view.outer, "INNER": view.inner, "TILE_I": tile_i, "TILES_I": -(-view.inner // tile_i),
+        "WIDTH": w.size, "SIZE_H": h.size, "BLOCKS": blocks, "BLOCK_TABLE": address(lines), "UNIT": unit,
+        "PLACES_TABLE": address(places), "BASE": -sum(v.regular[2] * s for v, s in zip((d, h, w), plane, strict=True)),
+    }  # fmt: skip
+    for role, v, s in zip("DHW", (d, h, w), plane, strict=True):
+        fields[f"BASE_{role}"] = v.regular[1] * s
+    _strides(fields, view, "YXK", x_item)
+    room = Room()
+    fields["AT_ROW"] = room.take((most * unit * tile_i + 4 * lanes) * acc)
+    items = len(view.tables[0]) * view.outer * fields["TILES_I"] * blocks
+    return _plan(kernel, fields, [lines, places, view.tables], items, room, _size(shape) * y_item)
+
+
+def _covering(windows, first, last):
+    """The outputs whose windows can touch any of the elements first … last."""
+    kernel, stride, before = windows.regular
+    reach = (kernel - 1) * windows.step
+    low = np.maximum(-((reach - first - before) // stride), 0)
+    high = np.minimum((last + before) // stride, windows.count - 1) + 1
+    return low, np.maximum(high, low)

@@ -1,0 +1,67 @@
+"""Vector-Jacobian products, as `jax.vjp`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from numbapool import dispatch, dtypes
+
+
+def vjp(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> tuple[Any, Callable[[Any], np.ndarray]]:
+    """Call a pooling function and get its pullback.
+
+    Parameters
+    ----------
+    fn : callable
+        A differentiable function of this package.
+    *args, **kwargs
+        Its arguments, except `out`. x must be floating.
+
+    Returns
+    -------
+    y : ndarray or tuple
+        What ``fn(*args, **kwargs)`` returns.
+    pullback : callable
+        ``pullback(dy)`` is the gradient with respect to x, of x's shape, dtype and memory order, where dy has the shape of y
+        (broadcast strides are fine) and any real dtype. With ``return_indices=True`` dy still belongs to the values alone. It may be called again.
+
+    Raises
+    ------
+    TypeError
+        fn is not a function of this package, x is not floating, `out` is given, or dy is not a real array.
+    ValueError
+        As fn; or dy does not have y's shape.
+
+    Notes
+    -----
+    Backward is deterministic: every element of the gradient is computed by one thread, in an order that depends on shapes alone. What it needs is saved by
+    the forward call, one byte per window (eight for windows of more than 254 elements) for max and min, nothing for sums.
+
+    Examples
+    --------
+    >>> import numpy as np, numbapool as nbp
+    >>> y, pullback = nbp.vjp(nbp.max_pool1d, np.array([1., 5., 2., 3., 0.]), 3, 1)
+    >>> pullback(np.ones(3))
+    array([0., 2., 0., 1., 0.])
+    """
+    request_of = getattr(fn, "request", None)
+    if request_of is None or not getattr(fn, "__module__", "").startswith("numbapool."):
+        raise TypeError(f"fn must be a differentiable function of numbapool, not {fn!r}")
+    if "out" in kwargs:
+        raise TypeError("vjp takes no out=")
+    request = request_of(*args, **kwargs)
+    if not dtypes.is_float(request.x.dtype.name):
+        raise TypeError(f"x must be floating to have a gradient, not {request.x.dtype}")
+    returned, y, backward = dispatch.backend(request.x).vjp(request)
+    shape, dtype = y.shape, y.dtype
+
+    def pullback(dy: Any) -> np.ndarray:
+        dy = dispatch.host_array(dy, "dy")
+        if dy.shape != shape:
+            raise ValueError(f"dy must have the shape of y, {shape}, not {dy.shape}")
+        return backward(dy if dy.dtype == dtype else dy.astype(dtype))
+
+    return returned, pullback

@@ -1,0 +1,70 @@
+"""Backward of selecting reductions with large windows: every output adds its dy to the element that it chose.
+
+A work item owns a block of dx: whole rows of a plane, or columns of a one-dimensional one. It visits all outputs whose windows touch the
+block and adds those that chose an element of it, in row-major order, to a block of accumulators; nobody else writes there.
+"""
+
+# ruff: noqa: F821, F403, F405 - free names are bound by the builder
+
+from numbapool.kernels.block import *
+from numbapool.kernels.route import store_row
+
+TEMPLATE = True
+
+
+def add_outputs(args, source, keys, base, first, last, inner, offset, count, sums):
+    """The outputs first … last-1 of one row; `offset` and `count` say which elements of the plane the block holds."""
+    places = word(args, PLACES_TABLE)
+    for o in range(first, last):
+        x_here, k_here = source + o * word(args, X_W), keys + o * word(args, K_W)
+        here = base + o * word(args, BASE_W)
+        for c in range(inner):
+            target = place(places, get_k(k_here + c * word(args, K_I)), here) - offset
+            if 0 <= target and target < count:
+                at = sums + (target * inner + c) * A_SIZE
+                put_a(at, add(get_a(at), get_x(x_here + c * word(args, X_I))))
+
+
+def band(args, slot, first_item, last_item):
+    """Items are blocks of dx per outer element and range of inner elements."""
+    room = word(args, SCRATCH) + slot * word(args, SCRATCH_BYTES)
+    sums = room + word(args, AT_ROW)
+    width = word(args, WIDTH)
+    for item in range(first_item, last_item):
+        rest = item // word(args, BLOCKS)
+        line = word(args, BLOCK_TABLE) + (item - rest * word(args, BLOCKS)) * 64
+        t = rest
+        rest = t // word(args, TILES_I)
+        c = (t - rest * word(args, TILES_I)) * word(args, TILE_I)
+        entry = rest // word(args, GROUPS)
+        g = rest - entry * word(args, GROUPS)
+        inner = min(word(args, TILE_I), word(args, INNER) - c)
+        begin, end = word(line, 0), word(line, 1)  # units: rows, or columns where there is one row
+        offset, count = begin * word(args, UNIT), (end - begin) * word(args, UNIT)
+        for i in range(0, count * inner, LANES):
+            store_a(sums + i * A_SIZE, identity())
+        source = word(args, X) + word(word(args, X_TABLE), entry) + g * word(args, X_G) + c * word(args, X_I)
+        keys = word(args, K) + word(word(args, K_TABLE), entry) + g * word(args, K_G) + c * word(args, K_I)
+        y = word(args, Y) + word(word(args, Y_TABLE), entry) + g * word(args, Y_G) + c * word(args, Y_I)
+        for od in range(word(line, 2), word(line, 3)):
+            for oh in range(word(line, 4), word(line, 5)):
+                base = word(args, BASE) + od * word(args, BASE_D) + oh * word(args, BASE_H)
+                x_row = source + od * word(args, X_D) + oh * word(args, X_H)
+                k_row = keys + od * word(args, K_D) + oh * word(args, K_H)
+                add_outputs(args, x_row, k_row, base, word(line, 6), word(line, 7), inner, offset, count, sums)
+        if word(args, UNIT) == 1:
+            store_row(args, sums, y + begin * word(args, Y_W), count, inner)
+        else:
+            for unit in range(begin, end):
+                d = unit // word(args, SIZE_H)
+                h = unit - d * word(args, SIZE_H)
+                here = sums + (unit - begin) * width * inner * A_SIZE
+                store_row(args, here, y + d * word(args, Y_D) + h * word(args, Y_H), width, inner)
+
+
+def place_of_tap(places, key, here) -> "int":
+    return here + word(places, key)
+
+
+def place_of_index(places, key, here) -> "int":
+    return key
