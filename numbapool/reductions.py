@@ -44,7 +44,8 @@ class Reduction:
     def types(self, x: str, dtype: str | None, wide: bool) -> Types:
         """Element types of a call on dtype `x` with the argument ``dtype=`` (names), `wide` for many taps."""
         if self.selecting:
-            return Types(x, "float32" if dtypes.is_half(x) else "uint8" if x == "bool" else x, x, x)
+            acc = "float32" if dtypes.is_half(x) else "uint8" if x == "bool" else x
+            return Types(x, acc, x, acc)
         if dtypes.is_float(x):
             y = dtype or x
             if "float64" in (x, y):

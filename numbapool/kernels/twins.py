@@ -1,0 +1,192 @@
+"""Plain-Python twins of the primitives in `simd.py`, over NumPy: what kernels run on where nothing is compiled.
+
+A vector is an array of `lanes` elements, a scalar a NumPy scalar, an address an int. Slow; it is there to step through a kernel in a
+debugger and to prove its logic apart from the code generator.
+"""
+
+import ctypes
+
+import numpy as np
+
+from numbapool.dtypes import is_float, is_half, itemsize
+
+
+def _stored(name):
+    return np.dtype(np.uint16 if is_half(name) else np.uint8 if name == "bool" else name)
+
+
+def _registers(name):
+    return np.dtype(np.float32 if is_half(name) else np.uint8 if name == "bool" else name)
+
+
+def convert(v, src, dst):
+    if src == dst:
+        return v
+    v = np.asarray(v)
+    if src == "float16":
+        return convert(v.view(np.float16).astype(np.float32), "float32", dst)
+    if src == "bfloat16":
+        return convert((v.astype(np.uint32) << 16).view(np.float32), "float32", dst)
+    with np.errstate(all="ignore"):
+        if dst == "float16":
+            return convert(v, src, "float32").astype(np.float16).view(np.uint16)
+        if dst == "bfloat16":
+            f = np.asarray(convert(v, src, "float32"))
+            u = f.view(np.uint32)
+            rounded = (u + np.uint32(0x7FFF) + ((u >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
+            return np.where(np.isnan(f), (u >> np.uint32(16)) | np.uint32(0x40), rounded).astype(np.uint16)
+        if is_float(src) and not is_float(dst):
+            wide = np.dtype(np.uint64 if dst == "uint64" else np.int64)
+            info = np.iinfo(wide)
+            inside = np.nan_to_num(np.clip(v, float(info.min), float(info.max)), nan=0.0)
+            top = inside >= float(info.max)
+            return np.where(top, info.max, np.where(top, 0, inside).astype(wide)).astype(wide).astype(_stored(dst))
+        return v.astype(_stored(dst))
+
+
+def _read(address, name, n):
+    kind = _stored(name)
+    return np.frombuffer(ctypes.string_at(int(address), n * kind.itemsize), kind)
+
+
+def _write(address, values):
+    data = np.ascontiguousarray(values).tobytes()
+    ctypes.memmove(int(address), data, len(data))
+
+
+def _extreme(sign):
+    def choose(acc, v):
+        with np.errstate(invalid="ignore"):
+            wins = ((v > acc) if sign > 0 else (v < acc)) | (v != v)
+        return np.where(wins, v, acc)[()] if isinstance(v, (np.ndarray, np.generic)) else (v if wins else acc)
+
+    return choose
+
+
+def _beats(sign):
+    def beats(v, acc):
+        with np.errstate(invalid="ignore"):
+            return ((v > acc) if sign > 0 else (v < acc)) | ((v != v) & (acc == acc))
+
+    return beats
+
+
+maximum, minimum = _extreme(+1), _extreme(-1)
+beats_max, beats_min = _beats(+1), _beats(-1)
+
+
+def ties(v, acc):
+    return (v == acc) | ((v != v) & (acc != acc))
+
+
+def _quiet(function):
+    def arithmetic(x, y):
+        with np.errstate(all="ignore"):
+            return function(x, y)
+
+    return arithmetic
+
+
+add, mul, div = _quiet(np.add), _quiet(np.multiply), _quiet(np.divide)
+rint = np.rint
+less, equal, either, both = np.less, np.equal, np.logical_or, np.logical_and
+
+
+def pick(mask, x, y):
+    return np.where(mask, x, y)[()]
+
+
+def evens(x, y):
+    return np.concatenate([x, y])[0::2]
+
+
+def _zipped(x, y):
+    return np.stack([x, y], axis=-1).ravel()
+
+
+def zip_low(x, y):
+    return _zipped(x, y)[: len(x)]
+
+
+def zip_high(x, y):
+    return _zipped(x, y)[len(x) :]
+
+
+def word(base, i):
+    return int(_read(base + 8 * i, "int64", 1)[0])
+
+
+def set_word(base, i, value):
+    _write(base + 8 * i, np.int64(value))
+
+
+def loader(stored, loaded, lanes):
+    return lambda addr: convert(_read(addr, stored, lanes), stored, loaded)
+
+
+def partial_loader(stored, loaded, lanes, fill):
+    def load_n(addr, n):
+        v = np.full(lanes, fill, _registers(loaded))
+        v[:n] = convert(_read(addr, stored, n), stored, loaded)
+        return v
+
+    return load_n
+
+
+def getter(stored, loaded):
+    return lambda addr: convert(_read(addr, stored, 1), stored, loaded)[0]
+
+
+def storer(given, stored, lanes):
+    return lambda addr, v: _write(addr, convert(v, given, stored))
+
+
+def partial_storer(given, stored, lanes):
+    return lambda addr, v, n: _write(addr, convert(v, given, stored)[:n])
+
+
+def putter(given, stored):
+    return lambda addr, v: _write(addr, convert(np.asarray(v, _registers(given)), given, stored))
+
+
+def splatter(dtype, lanes):
+    return lambda v: np.full(lanes, v, _registers(dtype))
+
+
+def caster(src, dst, lanes):
+    def cast(v):
+        out = convert(np.asarray(v, _registers(src)), src, dst)
+        return out if lanes else out[()]
+
+    return cast
+
+
+def key_adder(key, lanes):
+    if key == "int64":
+        return lambda keys, n: keys + np.int64(n)
+    return lambda keys, n: np.minimum(np.asarray(keys).astype(np.int64) + n, 255).astype(np.uint8)[()]
+
+
+def key_splatter(key, lanes):
+    return lambda value: np.full(lanes, value, key)
+
+
+def key_splatter_n(key, lanes, none):
+    return lambda value, n: np.where(np.arange(lanes) < n, value, none).astype(key)
+
+
+def settler(key, lanes, none):
+    return lambda keys: keys if key == "uint8" else np.where(keys >= none, -1, keys)
+
+
+def constant(dtype, value, lanes):
+    return lambda: np.full(lanes, value, _registers(dtype))
+
+
+def copier(dtype):
+    size = itemsize(dtype)
+    return lambda to, source: ctypes.memmove(int(to), int(source), size)
+
+
+def named_types(acc, end, key, lanes):
+    return {}
