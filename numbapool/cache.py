@@ -4,6 +4,7 @@ There is no index, nothing is ever changed in place, and no failure leaves this 
 foreign or unreadable is a miss, a folder that cannot be written means that the kernel lives in memory alone.
 """
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -12,13 +13,13 @@ import sys
 import tempfile
 import time
 
-from . import settings
+from numbapool import settings
 
 _MAGIC = b"numbapool\x01"
 _SUFFIX = ".kernel"
-_FOLDER = re.compile(r"[0-9a-f]{20}")     # 20 hex digits: a key folder of ours
+_FOLDER = re.compile(r"[0-9a-f]{20}")  # 20 hex digits: a key folder of ours
 _MONTH = 30 * 86400.0
-_FOLDERS = 24                             # key folders kept at most, each one version of something
+_FOLDERS = 24  # key folders kept at most, each one version of something
 
 # what of Numba's configuration changes the code that it makes
 _SWITCHES = (
@@ -100,7 +101,7 @@ def root():
         base = os.path.expanduser("~/Library/Caches")
     else:
         base = os.environ.get("XDG_CACHE_HOME", "")
-        if not os.path.isabs(base):       # the XDG specification: a relative path is invalid and ignored
+        if not os.path.isabs(base):  # the XDG specification: a relative path is invalid and ignored
             base = os.path.expanduser("~/.cache")
     return os.path.join(base, "numbapool") if os.path.isabs(base) else None
 
@@ -129,19 +130,19 @@ def load(name, symbol, source=""):
             data = file.read()
     except (OSError, ValueError):
         return None
-    body = data[len(_MAGIC) + 32:]
+    body = data[len(_MAGIC) + 32 :]
     head = f"{name}\0{symbol}\0{source}\0".encode()
     if not (data.startswith(_MAGIC) and hashlib.sha256(body).digest() == data[len(_MAGIC):len(_MAGIC) + 32]
             and body.startswith(head) and len(body) > len(head)):  # fmt: skip
         return None
     _touch(where)
-    return body[len(head):]
+    return body[len(head) :]
 
 
 def store(name, symbol, code, source=""):
     """Store object code under a final name by one atomic rename; False (and nothing left behind) where that fails."""
     where = folder()
-    if where is None or _sources() != _IMPORTED:     # edited since: some modules may be old and some new
+    if where is None or _sources() != _IMPORTED:  # edited since: some modules may be old and some new
         return False
     body = f"{name}\0{symbol}\0{source}\0".encode() + code
     temporary = None
@@ -162,19 +163,15 @@ def store(name, symbol, code, source=""):
 
 
 def _remove(path):
-    try:
+    with contextlib.suppress(OSError):
         os.unlink(path)
-    except OSError:
-        pass
 
 
 @functools.cache
 def _touch(where):
     """Once a process: mark a key folder as in use, so that pruning leaves it alone."""
-    try:
+    with contextlib.suppress(OSError):
         os.utime(where)
-    except OSError:
-        pass
 
 
 @functools.cache
@@ -194,7 +191,10 @@ def _prune(parent, current):
                 _clear(path, lambda name: name.endswith((_SUFFIX, ".tmp")))
                 os.rmdir(path)
         here = os.path.join(parent, current)
-        _clear(here, lambda name: name.endswith(".tmp") and now - os.stat(os.path.join(here, name)).st_mtime > 86400)
+        _clear(
+            here,
+            lambda name: name.endswith(".tmp") and now - os.stat(os.path.join(here, name)).st_mtime > 86400,
+        )
     except OSError:
         pass
 

@@ -4,7 +4,7 @@ import operator
 import os
 from contextvars import ContextVar
 
-_THRESHOLD = 128 * 1024      # measured: below it a launch under OpenMP costs more than the second thread saves
+_THRESHOLD = 128 * 1024  # measured: below it a launch under OpenMP costs more than the second thread saves
 
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
@@ -58,14 +58,20 @@ def _flag_text(text):
 
 # name: (default, check of a value, what is allowed, environment variable, reading of its text)
 _TABLE = {
-    "num_threads": (None, _threads, "a positive integer or None", "NUMBAPOOL_NUM_THREADS", lambda s: _threads(int(s))),
+    "num_threads": (
+        None,
+        _threads,
+        "a positive integer or None",
+        "NUMBAPOOL_NUM_THREADS",
+        lambda s: _threads(int(s)),
+    ),
     "parallel_threshold": (_THRESHOLD, _threshold, "a number of bytes, an integer of at least 0", None, None),
     "cache_dir": (None, _folder, "a path or None", "NUMBAPOOL_CACHE_DIR", _folder),
     "stream": (None, lambda value: value, "a CUDA stream or None", None, None),
     "check_values": (True, _flag, "True or False", "NUMBAPOOL_CHECK_VALUES", _flag_text),
 }
 
-_process: dict = {}                       # filled from the environment or the default at first use
+_process: dict = {}  # filled from the environment or the default at first use
 _context: ContextVar = ContextVar("numbapool.options", default=None)
 
 
@@ -87,7 +93,7 @@ def _initial(name):
         raise ValueError(f"unknown option {name!r}; the options are {', '.join(_TABLE)}")
     default, _, allowed, variable, read = _TABLE[name]
     text = os.environ.get(variable, "") if variable else ""
-    if not text.strip():
+    if read is None or not text.strip():
         return default
     try:
         return read(text)
@@ -197,8 +203,7 @@ def config(start=False):
     import numpy
 
     import numbapool
-
-    from . import cache, threads
+    from numbapool import cache, threads
 
     if start:
         threads.start()
@@ -233,4 +238,4 @@ def show_config():
     ...
     """
     for key, value in config().items():
-        print(f"{key:<17} {value}")
+        print(f"{key:<17} {value}")  # noqa: T201

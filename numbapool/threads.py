@@ -13,15 +13,17 @@ import os
 import queue
 import sys
 import threading
+import time
 
-from . import settings
+from numbapool import settings
 
 _lock = threading.Lock()
-_layer = None                 # name of the layer in use; "" if none can be had
-_launch = None                # C function launch(band, args, items, bands, threads); None: the crew runs the bands
-_busy = ctypes.c_int32(0)     # 1 while a launch runs under OpenMP
-_sequential = False           # for ever: a child whose parent had started OpenMP
-_teams = [None]               # OpenMP keeps a team of threads for each thread that ever launched; here one thread may
+_layer = None  # name of the layer in use; "" if none can be had
+_launch = None  # C function launch(band, args, items, bands, threads); None: the crew runs the bands
+_busy = ctypes.c_int32(0)  # 1 while a launch runs under OpenMP
+_sequential = False  # for ever: a child whose parent had started OpenMP
+# OpenMP keeps a team of threads for every thread that ever launched, so only one may. Since when nobody has the right:
+_teams = [-math.inf]
 _local = threading.local()
 
 
@@ -96,7 +98,7 @@ def layer():
 def _cpus():
     try:
         return len(os.sched_getaffinity(0))
-    except (AttributeError, OSError):     # not on macOS and Windows
+    except (AttributeError, OSError):  # not on macOS and Windows
         return os.cpu_count() or 1
 
 
@@ -145,9 +147,9 @@ def cgroup_quota(root="/"):
         number, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         if number == "0" and not controllers:
-            mounts, quota = ("sys/fs/cgroup", "sys/fs/cgroup/unified"), _quota_v2
+            mounts, quota = ["sys/fs/cgroup", "sys/fs/cgroup/unified"], _quota_v2
         elif "cpu" in controllers.split(","):
-            mounts, quota = (f"sys/fs/cgroup/{controllers}", "sys/fs/cgroup/cpu", "sys/fs/cgroup/cpu,cpuacct"), _quota_v1
+            mounts, quota = [f"sys/fs/cgroup/{c}" for c in (controllers, "cpu", "cpu,cpuacct")], _quota_v1
         else:
             continue
         parts = [p for p in path.split("/") if p and p != ".."]
@@ -162,7 +164,7 @@ def _quota_v2(root, folder):
     words = _read(root, folder + "/cpu.max").split()
     try:
         return int(words[0]) / int(words[1])
-    except (IndexError, ValueError, ZeroDivisionError):    # no file, or "max 100000"
+    except (IndexError, ValueError, ZeroDivisionError):  # no file, or "max 100000"
         return math.inf
 
 
@@ -196,7 +198,7 @@ def start():
                 except Exception:
                     name, function = "", None
                 _launch = function
-                _layer = name                  # last: whoever sees it needs the function
+                _layer = name  # last: whoever sees it needs the function
     return bool(_layer) and not _sequential
 
 
@@ -204,7 +206,7 @@ def _start():
     from llvmlite import binding as ll
     from numba.np.ufunc import parallel
 
-    from .kernels import build
+    from numbapool.kernels import build
 
     parallel._launch_threads()
     name = parallel.threading_layer()
@@ -213,11 +215,11 @@ def _start():
     symbols = [ll.address_of_symbol(s) for s in ("numba_parallel_for", "get_num_threads", "set_num_threads")]
     if None in symbols:
         return name, None
-    address = build.launcher(_launcher(*symbols, ctypes.addressof(_busy) if name == "omp" else 0))
+    address = build.launcher(_launcher(symbols, ctypes.addressof(_busy) if name == "omp" else 0))
     return name, ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 5)(address)
 
 
-def _launcher(parallel_for, get_threads, set_threads, busy):
+def _launcher(symbols, busy):
     """
     LLVM IR of ``launch(band, args, items, bands, threads)``.
 
@@ -231,6 +233,7 @@ def _launcher(parallel_for, get_threads, set_threads, busy):
 
     i32, i64, void = ir.IntType(32), ir.IntType(64), ir.VoidType()
     words = i64.as_pointer()
+    parallel_for, get_threads, set_threads = symbols
     module = ir.Module("launcher")
 
     def function(name, *types):
@@ -300,18 +303,22 @@ class _Team:
     """The right to launch under OpenMP; free for another thread when the one that has it ends."""
 
     def __init__(self):
-        self.right = _teams.pop(), _teams
+        _teams.pop()
+        self.free, self.now = _teams.append, time.monotonic  # globals may be gone when the interpreter ends
 
     def __del__(self):
-        if hasattr(self, "right"):
-            right, teams = self.right
-            teams.append(right)
+        if hasattr(self, "free"):
+            self.free(self.now())
 
 
 def _has_team():
     if hasattr(_local, "team"):
         return True
     try:
+        if (
+            time.monotonic() - _teams[0] < 1
+        ):  # the team of the thread that had the right may still be on its way out
+            return False
         _local.team = _Team()
     except IndexError:
         return False
@@ -328,11 +335,11 @@ class _Crew:
     """
 
     def __init__(self):
-        self.offers = queue.SimpleQueue()
+        self.offers: queue.SimpleQueue = queue.SimpleQueue()
         self.threads = 0
 
     def run(self, call, address, items, bands, helpers):
-        counter = itertools.count()            # atomic under the GIL
+        counter = itertools.count()  # atomic under the GIL
 
         def work():
             for i in counter:
@@ -366,7 +373,7 @@ class _Crew:
             while self.threads < size:
                 try:
                     threading.Thread(target=self.help, name="numbapool", daemon=True).start()
-                except RuntimeError:           # no more threads to be had, or the interpreter is ending
+                except RuntimeError:  # no more threads to be had, or the interpreter is ending
                     break
                 self.threads += 1
 
@@ -386,7 +393,6 @@ _crew = _Crew()
 
 
 # ---------------------------------------------------------------------------------------------- fork
-
 #
 # A child must not use the OpenMP that its parent had started, whoever started it: GNU's then ends the child.
 
@@ -401,7 +407,11 @@ def _openmp_runs():
 def _forked_worker():
     """Whether this is a worker of multiprocessing that began as a copy of its parent."""
     process = sys.modules.get("multiprocessing.process")
-    return process is not None and process.parent_process() is not None and "--multiprocessing-fork" not in sys.orig_argv
+    return (
+        process is not None
+        and process.parent_process() is not None
+        and "--multiprocessing-fork" not in sys.orig_argv
+    )
 
 
 def _before_fork():
@@ -419,5 +429,5 @@ def _after_fork_in_child():
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)
-if _openmp_runs() and _forked_worker():    # imported after the fork, so the hooks above did not see it
+if _openmp_runs() and _forked_worker():  # imported after the fork, so the hooks above did not see it
     _sequential = True

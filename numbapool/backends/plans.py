@@ -147,9 +147,10 @@ def _strides(fields, view, letters, x_item):
 
 def _plan(kernel, fields, keep, items, room, nbytes):
     args = np.zeros(block.COUNT, np.int64)
+    args[block.SCRATCH_BYTES] = align(room.size)
     for field, value in fields.items():
         args[block.INDEX[field]] = value
-    return Plan(kernel, args, keep, items, room.size, nbytes)
+    return Plan(kernel, args, keep, items, align(room.size), nbytes)
 
 
 def _divisors(extents, types, inner, lanes):

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -151,8 +150,8 @@ def _measure(kind: Kind, x: np.ndarray) -> Result:
     return Result(kind, shapes, times[0], nbytes, times[1], reference, times[2] if blocks else None)
 
 
-def _in_turns(calls: list[Callable[[], Any]], seconds: float = 0.25, most: int = 60) -> list[float]:
-    """Median seconds of each call, one after the other so that all meet the same machine."""
+def _in_turns(calls: list[Callable[[], Any]], seconds: float = 0.4, most: int = 200) -> list[float]:
+    """Best seconds of each call, one after the other so that all meet the same machine."""
     times: list[list[float]] = [[] for _ in calls]
     end = time.perf_counter() + seconds
     while len(times[0]) < 3 or (len(times[0]) < most and time.perf_counter() < end):
@@ -160,7 +159,7 @@ def _in_turns(calls: list[Callable[[], Any]], seconds: float = 0.25, most: int =
             start = time.perf_counter()
             call()
             seen.append(time.perf_counter() - start)
-    return [median(seen) for seen in times]
+    return [min(seen) for seen in times]
 
 
 def _times(ratio: float | None) -> str:
@@ -216,7 +215,7 @@ def run(args: argparse.Namespace) -> None:
 
     photo = photograph()
     inputs = _inputs(photo, args.size)
-    print("One photograph: Chelsea the cat, by Stefan van der Walt (CC0), shipped by scikit-image.")
+    print("One photograph: Chelsea the cat, by Stefan van der Walt (CC0), shipped by scikit-image.", flush=True)
     results = []
     with progress(len(KINDS) + 1) as step:
         for kind in KINDS:
@@ -234,7 +233,7 @@ def run(args: argparse.Namespace) -> None:
           "(backward: dy and dx).\n")
     print(table(("kind", "array", "shape", "time", "GB/s", "of a copy", "NumPy ref.", "block_reduce"), _rows(results), left=3))
     print("\nimage: channels last, uint8; planes: channels first, float32; clip: 8 frames; small: one plane; strided: "
-          "planes[:, ::-2, ::2]; half: float16.\n\"of a copy\": speed in relation to copying as many bytes, measured in "
+          "planes[:, ::-2, ::2]; half: float16.\nTimes are the best of several; \"of a copy\": speed in relation to copying as many bytes, measured in "
           "turns with it; the last two columns: how many times faster than these.")
     print("\nWhere the gradient of one output pixel goes:\n")
     print(_grids(patch))

@@ -15,7 +15,7 @@ import threading
 import time
 import types
 
-from .. import cache
+from numbapool import cache
 
 _BAND = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
 
@@ -172,7 +172,7 @@ def _rebind(module, binding, name, wrap):
             continue
         copy = types.FunctionType(f.__code__, bound, key, f.__defaults__, f.__closure__)
         copy.__kwdefaults__, copy.__annotations__ = f.__kwdefaults__, f.__annotations__
-        copy.__qualname__ = f"{name}.{key}"        # Numba's symbols come from it, and no two kernels may share one
+        copy.__qualname__ = f"{name}.{key}"  # Numba's symbols come from it, and no two kernels may share one
         copy.__module__ = f.__module__
         bound[key] = copy if wrap is None or key == "band" else wrap(copy)
     return bound
@@ -205,7 +205,9 @@ def _entry(native, name):
     error = ir.LiteralStructType([pointer, i32, pointer, pointer, i32]).as_pointer()
     module = ir.Module()
     module.triple, module.data_layout = native.module.triple, native.module.data_layout
-    callee = ir.Function(module, ir.FunctionType(i32, [pointer.as_pointer(), error.as_pointer(), *[i64] * 4]), native.name)
+    callee = ir.Function(
+        module, ir.FunctionType(i32, [pointer.as_pointer(), error.as_pointer(), *[i64] * 4]), native.name
+    )
     entry = ir.Function(module, ir.FunctionType(ir.VoidType(), [i64] * 4), name)
     build = ir.IRBuilder(entry.append_basic_block())
     build.call(callee, [build.alloca(pointer), build.alloca(error), *entry.args])
@@ -261,7 +263,10 @@ _held: list = []
 
 def _locks():
     yield _lock
-    for module, path in (("numba.core.compiler_lock", "global_compiler_lock._lock"), ("llvmlite.binding.ffi", "lib._lock._lock")):
+    for module, path in (
+        ("numba.core.compiler_lock", "global_compiler_lock._lock"),
+        ("llvmlite.binding.ffi", "lib._lock._lock"),
+    ):
         try:
             lock = sys.modules[module]
             for name in path.split("."):

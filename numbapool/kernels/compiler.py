@@ -7,9 +7,12 @@ internal, and optimised together: a fifth of the time, and better inlining.
 A helper says with its annotation what it returns: nothing (void), `int`, or a name from the binding's `TYPES`.
 """
 
+import dis
 import inspect
+from types import FunctionType
 
 from llvmlite import binding as ll
+from llvmlite import ir
 from numba.core import compiler, types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
@@ -33,9 +36,79 @@ def _lower(function, args, result, library):
     )
 
 
+class _Traced:
+    """A value of a straight-line function while its code is being emitted: arithmetic on addresses emits arithmetic."""
+
+    __slots__ = ("builder", "type", "value")
+
+    def __init__(self, builder, type_, value):
+        self.builder, self.type, self.value = builder, type_, value
+
+    def _emit(self, name, x, y):
+        x, y = (v.value if isinstance(v, _Traced) else ir.Constant(ir.IntType(64), v) for v in (x, y))
+        return _Traced(self.builder, types.int64, getattr(self.builder, name)(x, y))
+
+    def __add__(self, other):
+        return self._emit("add", self, other)
+
+    def __radd__(self, other):
+        return self._emit("add", other, self)
+
+    def __sub__(self, other):
+        return self._emit("sub", self, other)
+
+    def __mul__(self, other):
+        return self._emit("mul", self, other)
+
+    def __rmul__(self, other):
+        return self._emit("mul", other, self)
+
+
+def _trace(function, context, builder, arg_types, values, result):
+    """Emit a straight-line function by running it: primitives that it calls emit their instructions into `builder`."""
+
+    def pack(value):
+        if isinstance(value, tuple):
+            parts = [pack(v) for v in value]
+            kind = types.Tuple([p.type for p in parts])
+            return _Traced(builder, kind, context.make_tuple(builder, kind, [p.value for p in parts]))
+        if isinstance(value, int):
+            return _Traced(builder, types.int64, ir.Constant(ir.IntType(64), value))
+        return value
+
+    def unpack(kind, value):
+        if isinstance(kind, types.BaseTuple):
+            return tuple(unpack(t, builder.extract_value(value, i)) for i, t in enumerate(kind))
+        return _Traced(builder, kind, value)
+
+    def calling(primitive):
+        def call(*args):
+            args = [pack(a) for a in args]
+            signature_, codegen = primitive._defn(None, *(a.type for a in args))
+            value = codegen(context, builder, signature_, [a.value for a in args])
+            return unpack(signature_.return_type, value)
+
+        return call
+
+    space = {n: function.__globals__[n] for n in function.__code__.co_names if n in function.__globals__}
+    space = {n: calling(v) if hasattr(v, "_defn") else v for n, v in space.items()}
+    run = FunctionType(function.__code__, space, function.__name__)
+    returned = run(*(unpack(t, v) for t, v in zip(arg_types, values, strict=True)))
+    return context.get_dummy_value() if result is types.void else pack(returned).value
+
+
+def _straight(function):
+    """Whether a function has neither loops nor branches."""
+    return not any(i.opcode in dis.hasjrel or i.opcode in dis.hasjabs for i in dis.get_instructions(function))
+
+
 def helper(function, named_types):
-    """What the other functions of a template call in place of `function`: lowered into the caller's module once per argument types."""
+    """What the other functions of a template call in place of `function`.
+
+    A straight-line function is emitted where it is called; any other is lowered into the caller's module, once per argument types.
+    """
     result = named_types(function.__annotations__.get("return"))
+    straight = _straight(function)
     lowered = {}
 
     def typed(*args):
@@ -43,6 +116,8 @@ def helper(function, named_types):
         returns = args[0] if result is None else result
 
         def codegen(context, builder, sig, values):
+            if straight:
+                return _trace(function, context, builder, sig.args, values, sig.return_type)
             library = context.active_code_library
             if lowered.get(sig.args, (None,))[0] is not library:
                 lowered[sig.args] = library, _lower(function, sig.args, sig.return_type, library)
@@ -87,9 +162,11 @@ def optimise(module, entry):
     for value in (*module.functions, *module.global_variables):
         if not value.is_declaration and value.name != entry:
             value.linkage = "internal"
-    codegen = cpu_target.target_context.codegen()
-    passes, builder = codegen._module_pass_manager()
-    passes.run(module, builder)
+    # Kernels are vectorised and unrolled as they are written; LLVM's own vectoriser and unroller only make them longer.
+    tuning = ll.create_pipeline_tuning_options(speed_level=2)
+    tuning.loop_vectorization = tuning.slp_vectorization = tuning.loop_unrolling = False
+    builder = ll.create_pass_builder(cpu_target.target_context.codegen()._tm, tuning)
+    builder.getModulePassManager().run(module, builder)
     passes = ll.create_new_module_pass_manager()
     passes.add_global_dead_code_eliminate_pass()
     passes.add_strip_dead_prototype_pass()

@@ -1,0 +1,62 @@
+# Everything here works on a fresh clone with nothing but Python >= 3.11: each target makes .venv itself.
+#   make demo   the tour: a photograph pooled by every kind there is, checked, timed, and drawn to demo.png
+#   make test   the tests (PYTEST_ARGS="-k max2d" for some of them)
+PYTHON ?= python3
+VENV ?= .venv
+PYTEST_ARGS ?=
+DEMO_ARGS ?=
+BENCH_ARGS ?=
+
+bin := $(VENV)/bin
+pip := $(bin)/python -m pip --disable-pip-version-check install --quiet
+
+.PHONY: demo test peers bench lint format docs asv-smoke clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.demo
+	$(bin)/python -m numbapool demo $(DEMO_ARGS)
+
+test: $(VENV)/.test
+	$(bin)/python -m pytest $(PYTEST_ARGS)
+
+# Differential tests against packages too heavy for the test extra.
+peers: $(VENV)/.bench
+	$(bin)/python -m pytest -m peers $(PYTEST_ARGS)
+
+bench: $(VENV)/.bench
+	$(bin)/python -m numbapool bench $(BENCH_ARGS)
+
+lint: $(VENV)/.lint
+	$(bin)/ruff check .
+	$(bin)/ruff format --check .
+	$(bin)/mypy
+
+format: $(VENV)/.lint
+	$(bin)/ruff check --fix .
+	$(bin)/ruff format .
+
+docs: $(VENV)/.docs
+	$(bin)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+# Every benchmark once, in this environment: that they run, not how fast.
+asv-smoke: $(VENV)/.test
+	cd asv_bench && $(abspath $(bin))/asv machine --yes && \
+	  $(abspath $(bin))/asv run --python=same --quick --show-stderr --dry-run
+
+clean:
+	rm -rf $(VENV) build docs/_build docs/generated asv_bench/results *.egg-info .pytest_cache .ruff_cache .mypy_cache
+
+# One stamp per extra: installing happens once, and again when pyproject.toml changes.
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "numbapool needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." >&2; \
+	  echo "Name another with: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { \
+	  echo "'$(PYTHON) -m venv' failed; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.demo $(VENV)/.test $(VENV)/.lint $(VENV)/.docs $(VENV)/.bench: $(VENV)/.%: $(VENV)/.created pyproject.toml
+	@echo "Installing numbapool[$*] into $(VENV) ..."
+	@$(pip) -e '.[$*]'
+	@touch $@

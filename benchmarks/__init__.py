@@ -1,0 +1,1 @@
+"""Benchmarks against the other libraries: ``python -m benchmarks --help``."""

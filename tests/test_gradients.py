@@ -1,0 +1,245 @@
+"""Backward: every operation, case and floating dtype against the reference and central differences."""
+
+import numpy as np
+import pytest
+from cases import ALL, FLOATS, KERNEL_PATHS, OPS, Case, array, dtype_of, parametrize, same_bits
+
+import numbapool as nbp
+from numbapool.testing import check_vjp, gradcheck, reference, reference_vjp
+
+
+def _dy(op, case, dtype, kind="ties", seed=1):
+    shape = reference(case.function(op), np.zeros(case.shape, bool), **case.options(op)).shape
+    return array(shape, dtype, kind, seed=seed)
+
+
+@parametrize(ALL)
+def test_float32(op, case):
+    kinds = ("any", "ties") if op in ("max", "min") else ("any",)
+    for kind in kinds:
+        check_vjp(
+            case.function(op),
+            array(case.shape, kind=kind),
+            (),
+            case.options(op),
+            _dy(op, case, "float32", "any"),
+        )
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("op", OPS)
+def test_dtype(op, dtype):
+    for case in KERNEL_PATHS:
+        for kind in ("any", "ties"):
+            x, dy = array(case.shape, dtype, kind), _dy(op, case, dtype, "ties")
+            y, _ = check_vjp(case.function(op), x, (), case.options(op), dy)
+            assert same_bits(y, getattr(nbp, case.function(op))(x, **case.options(op)))
+
+
+@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize(
+    "options",
+    [
+        (2, 2, 0),
+        (2, 1, 0),
+        (3, 1, 1),
+        (3, 2, 1),
+        (3, 3, 1),
+        (9, 2, 4),
+        ((1, 13), 1, (0, 6)),
+        (17, 1, 8),
+        (3, 2, 2, 2),
+    ],
+    ids=lambda o: "-".join(map(str, o)).replace(" ", ""),
+)
+def test_every_width(op, options):
+    kernel, stride, padding, dilation = (*options, 1)[:4]
+    for width in range(1, 71):
+        if width + 2 * (padding if isinstance(padding, int) else padding[1]) < 5:
+            continue
+        case = Case(2, (2, 9, width), kernel, stride, padding, dilation, ceil=width % 2 == 1)
+        check_vjp(case.function(op), array(case.shape), (), case.options(op), _dy(op, case, "float32"))
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_every_channel_count(op):
+    for channels in range(1, 41):
+        for options in ((2,), (3, 2, 1), (3, 1, 1)):
+            case = Case(2, (1, 5, 7, channels), *options, axes=(1, 2))
+            check_vjp(case.function(op), array(case.shape), (), case.options(op), _dy(op, case, "float32"))
+
+
+@parametrize(
+    [
+        Case(2, (2, 5, 6), 2), Case(2, (1, 6, 7), 3, 2, 1),
+        Case(2, (1, 6, 7), 3, 1, ((1, 0), (0, 2)), include=False),
+        Case(2, (1, 7, 6), 3, 2, 2, 2, ceil=True), Case(2, (4, 5, 3), 2, 1, "same", axes=(0, 1)),
+        Case(1, (9,), 3, 2, ceil=True),
+        Case(3, (3, 4, 5), 2, 1, 1), Case(2, (1, 4, 20), 17, 1, 8), Case(2, (4, 5), 2, 1, divisor=-3),
+    ]
+)  # fmt: skip
+def test_central_differences(op, case):
+    gradcheck(getattr(nbp, case.function(op)), array(case.shape, "float64", "distinct"), **case.options(op))
+
+
+@pytest.mark.parametrize("op", ["avg", "sum"])
+@pytest.mark.parametrize("result", FLOATS)
+@pytest.mark.parametrize("source", FLOATS)
+def test_result_dtype(op, source, result):
+    x = array((2, 7, 21), source, "ties")
+    y, _ = check_vjp(
+        f"{op}_pool2d", x, (3, 2, 1), {"dtype": dtype_of(result)}, array((2, 4, 11), result, "ties")
+    )
+    assert y.dtype == dtype_of(result)
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_pullback_again_and_again(op):
+    x = array((2, 9, 33))
+    y, pullback = nbp.vjp(getattr(nbp, f"{op}_pool2d"), x, 3, 2, 1)
+    dy = array(y.shape, seed=1)
+    first = pullback(dy)
+    assert same_bits(pullback(dy), first)
+    other = pullback(-2 * dy)
+    assert same_bits(other, -2 * first)
+    assert not np.shares_memory(first, other)
+    assert same_bits(pullback(dy=dy), first)
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_pullback_does_not_look_at_what_happened_later(op):
+    x = array((2, 9, 33), kind="distinct")
+    y, pullback = nbp.vjp(getattr(nbp, f"{op}_pool2d"), x, 3, 2, 1)
+    dy = array(y.shape, seed=1)
+    first = pullback(dy)
+    x[...] = 0
+    y[...] = 0
+    assert same_bits(pullback(dy), first)
+
+
+@pytest.mark.parametrize("fn", ["max_pool2d", "min_pool2d"])
+@pytest.mark.parametrize("kernel", [3, 17])
+def test_with_indices(fn, kernel):
+    x = array((2, 20, 33), kind="ties")
+    (y, index), pullback = nbp.vjp(getattr(nbp, fn), x, kernel, 2, 1, return_indices=True)
+    want = getattr(nbp, fn)(x, kernel, 2, 1, return_indices=True)
+    assert same_bits(y, want[0])
+    assert same_bits(index, want[1])
+    dy = array(y.shape, seed=1)
+    dx = pullback(dy)
+    assert same_bits(dx, nbp.vjp(getattr(nbp, fn), x, kernel, 2, 1)[1](dy))
+    index[...] = -1
+    assert same_bits(pullback(dy), dx)
+
+
+_LAYOUTS = {
+    "fortran": np.asfortranarray,
+    "reversed": lambda a: a[::-1, ::-1].copy()[::-1, ::-1],
+    "strided": lambda a: np.repeat(np.repeat(a, 2, 0), 3, -1)[::2, ..., ::3],
+    "readonly": lambda a: np.frombuffer(a.tobytes(), a.dtype).reshape(a.shape),
+    "swapped": lambda a: a.astype(a.dtype.newbyteorder()),
+    "unaligned": lambda a: np.frombuffer(b"\0" + a.tobytes(), np.uint8)[1:].view(a.dtype).reshape(a.shape),
+    "list": lambda a: a.tolist(),
+}
+
+
+@pytest.mark.parametrize("layout", _LAYOUTS)
+@pytest.mark.parametrize("op", OPS)
+def test_layout_of_dy(op, layout):
+    for x, args, kwargs in [
+        (array((2, 3, 9, 33)), (3, 2, 1), {}),
+        (array((2, 9, 33, 5)), (3, 2, 1), {"axes": (1, 2)}),
+        (np.asfortranarray(array((4, 3, 9, 11))), (2, 1), {}),
+        (array((2, 5, 5)), (2,), {}),
+    ]:
+        y, pullback = nbp.vjp(getattr(nbp, f"{op}_pool2d"), x, *args, **kwargs)
+        dy = array(y.shape, kind="ties", seed=1)
+        assert same_bits(pullback(_LAYOUTS[layout](dy)), pullback(dy))
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_broadcast_dy(op):
+    y, pullback = nbp.vjp(getattr(nbp, f"{op}_pool2d"), array((2, 9, 33)), 3, 2, 1)
+    for small in (np.float32(2), array((17,), kind="ties"), array((2, 1, 1), kind="ties")):
+        broadcast = np.broadcast_to(small, y.shape)
+        assert same_bits(pullback(broadcast), pullback(broadcast.copy()))
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint16", "int64", "float16", "bfloat16", "float64"])
+@pytest.mark.parametrize("op", OPS)
+def test_dtype_of_dy(op, dtype):
+    y, pullback = nbp.vjp(getattr(nbp, f"{op}_pool2d"), array((2, 9, 33)), 3, 2, 1)
+    dy = array(y.shape, dtype, "ties")
+    dx = pullback(dy)
+    assert dx.dtype == np.float32
+    assert same_bits(dx, pullback(dy.astype(np.float32)))
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_layout_of_dx_follows_x(op):
+    c = array((2, 3, 6, 8))
+    for x in (c, np.asfortranarray(c), c.transpose(0, 3, 1, 2), c[:, ::-1, ::2], c.transpose(1, 0, 3, 2)):
+        y, pullback = nbp.vjp(getattr(nbp, f"{op}_pool2d"), x, 2)
+        dy = array(y.shape, kind="ties")
+        dx = pullback(dy)
+        assert dx.strides == np.empty_like(x).strides
+        assert type(dx) is np.ndarray
+        np.testing.assert_array_equal(dx, pullback(dy.copy()))
+        np.testing.assert_array_equal(dx, reference_vjp(f"{op}_pool2d", x, (2,), {}, dy))
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_layout_of_x(op):
+    base = array((2, 3, 8, 34), kind="distinct")
+    dy = array((2, 3, 4, 17), kind="ties")
+    want = reference_vjp(f"{op}_pool2d", base, (3, 2, 1), {}, dy)
+    for layout in ("fortran", "reversed", "strided", "readonly", "swapped", "unaligned", "list"):
+        x = _LAYOUTS[layout](base)
+        dx = nbp.vjp(getattr(nbp, f"{op}_pool2d"), x, 3, 2, 1)[1](dy)
+        assert dx.dtype == (np.float64 if layout == "list" else np.float32)
+        assert dx.dtype.isnative
+        np.testing.assert_allclose(dx, want, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_empty_batch(op):
+    for shape in ((0, 5, 6), (2, 0, 5, 6)):
+        y, pullback = nbp.vjp(getattr(nbp, f"{op}_pool2d"), np.ones(shape, np.float32), 2)
+        dx = pullback(np.ones(y.shape))
+        assert (dx.shape, dx.dtype) == (shape, np.float32)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("op", OPS)
+def test_same_bits_with_any_number_of_threads(op, dtype):
+    for case in [
+        *KERNEL_PATHS, Case(2, (3, 130, 140), 3, 2, 1), Case(2, (130, 140), 31, 1, 15),
+        Case(2, (301, 40, 7), 3, axes=(0, 1)),
+        Case(2, (130, 140), 5, 7), Case(1, (3000,), 5, 1, 2), Case(2, (130, 7), (100, 3), 1),
+    ]:  # fmt: skip
+        x, dy = array(case.shape, dtype, "ties"), _dy(op, case, dtype, "any")
+        results = []
+        for threads in (1, 2, 2):
+            with nbp.options(num_threads=threads, parallel_threshold=0):
+                results.append(nbp.vjp(getattr(nbp, case.function(op)), x, **case.options(op))[1](dy))
+        assert same_bits(results[0], results[1])
+        assert same_bits(results[1], results[2])
+
+
+@pytest.mark.parametrize("fn", ["max_pool2d", "avg_pool2d"])
+def test_special_dy(fn):
+    x = array((1, 9, 40), kind="distinct")
+    for special in (np.nan, np.inf, -np.inf):
+        dy = np.ones((1, 9, 40), np.float32)
+        dy[0, 4, 20] = special
+        want = reference_vjp(fn, x, (3, 1, 1), {}, dy)
+        got = nbp.vjp(getattr(nbp, fn), x, 3, 1, 1)[1](dy)
+        np.testing.assert_array_equal(np.isfinite(got), np.isfinite(want))
+        np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_integers_have_no_gradient(op):
+    for dtype in ("bool", "uint8", "int64"):
+        with pytest.raises(TypeError, match=r"\bx\b"):
+            nbp.vjp(getattr(nbp, f"{op}_pool2d"), np.ones((4, 4), dtype), 2)

@@ -1,0 +1,194 @@
+"""NaN, infinities, signed zeros, ties and the smallest integers, at every place of a window."""
+
+import math
+
+import numpy as np
+import pytest
+from cases import FLOATS, INTEGERS, NO_TAP, Case, array, dtype_of, parametrize
+
+import numbapool as nbp
+from numbapool.testing import assert_matches, check, check_vjp, reference
+
+_WINDOWS = [
+    Case(2, (1, 7, 37), 2), Case(2, (1, 7, 37), 3, 1, 1), Case(2, (1, 7, 37), 3, 2, 1),
+    Case(2, (1, 9, 37), 7, 1, 3),
+    Case(2, (1, 5, 5), 3, 2, 1), Case(2, (1, 20, 40), 17, 1, 8), Case(2, (1, 5, 7, 3), 3, 1, 1, axes=(1, 2)),
+    Case(2, (1, 5, 7, 20), 2, axes=(1, 2)), Case(1, (1, 60), 5, 3, 2, 2),
+]  # fmt: skip
+
+
+@parametrize(_WINDOWS, ("max", "min"))
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_nan(op, case, dtype):
+    rng = np.random.default_rng(7)
+    for density in (0.01, 0.1, 0.5, 1.0):
+        for kind in ("ties", "any"):
+            x = array(case.shape, dtype, kind)
+            x[rng.random(case.shape) < density] = np.nan
+            check(case.function(op), x, **case.options(op))
+            check(case.function(op), x, **case.options(op), return_indices=True)
+            x[rng.random(case.shape) < 0.3] = -np.inf if op == "max" else np.inf
+            check(case.function(op), x, **case.options(op), return_indices=True)
+
+
+@parametrize(_WINDOWS, ("avg", "sum"))
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_nothing_leaks(op, case, dtype):
+    """What is not finite, or far larger, shows in its own windows and in no other."""
+    rng = np.random.default_rng(8)
+    large = {"float16": 60000, "bfloat16": 1e38, "float32": 1e38, "float64": 1e300}[dtype]
+    for special in (np.nan, np.inf, -np.inf, large):
+        x = array(case.shape, dtype)
+        x[rng.random(case.shape) < 0.03] = special
+        check(case.function(op), x, **case.options(op))
+    x = array(case.shape, dtype)
+    x[rng.random(case.shape) < 0.05] = np.inf
+    x[rng.random(case.shape) < 0.05] = -np.inf
+    check(case.function(op), x, **case.options(op))
+
+
+@pytest.mark.parametrize("window", [3, 15, 31, 100])
+def test_one_bad_element_in_a_long_signal(window):
+    x = array((1, 2000), "float32")
+    x[0, 300], x[0, 777], x[0, 1500] = 1e20, np.inf, np.nan
+    for op in ("sum", "avg"):
+        y = check(f"{op}_pool1d", x, window, 1)
+        assert np.count_nonzero(np.isnan(y)) == window
+        assert np.count_nonzero(np.isinf(y)) == window
+        check(f"{op}_pool2d", np.broadcast_to(x[:, :400], (20, 400)), min(window, 20), 1)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("fn", ["max_pool2d", "min_pool2d"])
+def test_signed_zeros(fn, dtype):
+    x = np.where(np.random.default_rng(3).random((2, 9, 41)) < 0.5, 0.0, -0.0).astype(dtype_of(dtype))
+    for args in ((2,), (3, 1, 1), (3, 2, 1), (9, 1, 4), (3, 2, 2, 2), ((9, 40), 1)):
+        y, index = check(fn, x, *args, return_indices=True)
+        check(fn, x, *args)
+        flat = x.reshape(2, -1)
+        picked = np.stack([flat[i].take(index[i].ravel()) for i in range(2)]).reshape(y.shape)
+        np.testing.assert_array_equal(np.signbit(y), np.signbit(picked))
+
+
+@pytest.mark.parametrize("dtype", [*INTEGERS, *FLOATS, "bool"])
+@pytest.mark.parametrize("fn", ["max_pool2d", "min_pool2d"])
+def test_what_padding_could_win_against(fn, dtype):
+    """Planes full of the value that padding has: it still never wins, and the first tap is the index."""
+    dtype = dtype_of(dtype)
+    if dtype.kind == "b":
+        lowest = fn[:3] == "min"
+    elif dtype.kind in "iu":
+        lowest = np.iinfo(dtype).min if fn[:3] == "max" else np.iinfo(dtype).max
+    else:
+        lowest = -np.inf if fn[:3] == "max" else np.inf
+    for shape in ((2, 4, 5), (2, 9, 40), (2, 40, 42)):
+        x = np.full(shape, lowest, dtype)
+        for args in ((2, 2, 1), (3, 1, 1), (3, 2, 1), (3, 2, 2, 2), (31 if shape[1] == 40 else 3, 1, 1)):
+            y, index = check(fn, x, *args, return_indices=True)
+            assert (y == lowest).all()
+            assert (index >= 0).all()
+
+
+@parametrize(NO_TAP)
+@pytest.mark.parametrize("dtype", ["uint8", "int64", *FLOATS])
+def test_windows_without_a_tap(op, case, dtype):
+    x = array(case.shape, dtype)
+    check(case.function(op), x, **case.options(op))
+    if op in ("max", "min"):
+        _, index = check(case.function(op), x, **case.options(op), return_indices=True)
+        assert (index == -1).any()
+    if op == "avg" and dtype in ("uint8", "int64"):
+        check(case.function(op), x, **case.options(op), dtype=dtype)
+    if dtype in FLOATS:
+        y = reference(case.function(op), x, **case.options(op))
+        check_vjp(case.function(op), x, (), case.options(op), np.ones(y.shape))
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("op", ["max", "min", "avg", "sum"])
+def test_subnormal_and_extreme(op, dtype):
+    tiny = {"float16": 2.0**-24, "bfloat16": 2.0**-133, "float32": 2.0**-149, "float64": 5e-324}[dtype]
+    x = (np.random.default_rng(4).integers(-20, 20, (2, 9, 40)) * tiny).astype(dtype_of(dtype))
+    assert (x != 0).any()
+    for args in ((2,), (3, 1, 1), (3, 2, 1)):
+        check(f"{op}_pool2d", x, *args)
+
+
+@pytest.mark.parametrize("op", ["max", "min"])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_every_half_float(op, dtype):
+    """All 65536 patterns, each against a random neighbour."""
+    patterns = np.random.default_rng(5).permutation(np.arange(65536, dtype=np.uint16)).view(dtype_of(dtype))
+    check(f"{op}_pool1d", patterns, 2)
+    check(f"{op}_pool1d", patterns, 3, 1, return_indices=True)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_every_half_float_survives_an_average(dtype):
+    """A window of one: loading and rounding give every number back."""
+    patterns = np.arange(65536, dtype=np.uint16).view(dtype_of(dtype))
+    assert_matches(nbp.avg_pool1d(patterns, 1), patterns, 0.0)
+    halves = nbp.avg_pool1d(np.repeat(patterns, 2), 2)
+    with np.errstate(all="ignore"):
+        assert_matches(halves, patterns, 0.0)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_floats_round_once_to_even(dtype):
+    rng = np.random.default_rng(6)
+    pairs = (rng.integers(1024, 2048, (4000, 2)) * 2.0 ** rng.integers(-3, 3, (4000, 1))).astype(
+        dtype_of(dtype)
+    )
+    exact = pairs.astype(np.float64).sum(1)
+    want = exact.astype(np.float32).astype(dtype_of(dtype))  # the sum of two is exact in float32
+    assert_matches(nbp.sum_pool1d(pairs, 2)[:, 0], want, 0.0)
+    assert_matches(
+        nbp.avg_pool1d(pairs, 2)[:, 0], (exact / 2).astype(np.float32).astype(dtype_of(dtype)), 0.0
+    )
+
+
+def test_mean_of_a_tenth():
+    """The mean of 0.1 over 4096² in float32 is 0.1 within 2 ulp."""
+    x = np.full((4096, 4096), 0.1, np.float32)
+    tenth = np.float32(0.1)
+    for y in (
+        nbp.avg_pool2d(x, 4096),
+        nbp.avg_pool1d(x.reshape(-1), 4096 * 4096),
+        nbp.avg_pool2d(x[:2048], 2048, 1024),
+    ):
+        assert (np.abs(y - tenth) <= 2 * np.spacing(tenth)).all()
+    total = nbp.sum_pool2d(x, 4096)
+    exact = float(tenth) * 4096**2
+    assert abs(float(total[0, 0]) - exact) <= 2.0**-22 * exact + np.spacing(np.float32(exact))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16"])
+@pytest.mark.parametrize("kernel", [3, 5, 13, 40, 120])
+def test_accuracy_of_cancelling_sums(kernel, dtype):
+    rng = np.random.default_rng(kernel)
+    x = rng.standard_normal((1, 130, 140)).astype(dtype_of(dtype))
+    x[0, ::2] = -x[0, 1::2]
+    for stride in (1, kernel):
+        check("sum_pool2d", x, kernel, stride)
+        check("avg_pool2d", x, kernel, stride)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+def test_sums_of_64_bit_integers_are_exact(dtype):
+    x = np.random.default_rng(9).integers(0, 2**53, (3, 20, 40)).astype(dtype) * 11 + 3
+    for args in ((2,), (3, 1, 1), (13, 1, 6)):
+        y = check("sum_pool2d", x, *args)
+        assert y.dtype == dtype
+    total = nbp.sum_pool2d(x[:1, :13, :13], 13)
+    assert int(total[0, 0, 0]) == math.fsum([]) + sum(int(v) for v in x[0, :13, :13].ravel())
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64", "int32", "uint8"])
+def test_rounded_means_of_large_integers(dtype):
+    info = np.iinfo(dtype)
+    x = np.random.default_rng(10).integers(info.min, info.max, (2, 20, 41), dtype, endpoint=True)
+    for args in ((2,), (3, 1, 1), (3, 2, 1), (13, 1, 6)):
+        for include in (True, False):
+            check("avg_pool2d", x, *args, count_include_pad=include, dtype=dtype)
+    edges = np.array([info.max, info.max - 1, info.min, info.min + 1] * 10, dtype)
+    check("avg_pool1d", edges, 2, 1, dtype=dtype)
