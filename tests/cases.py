@@ -11,6 +11,15 @@ OPS = ("max", "min", "avg", "sum")
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 DTYPES = ("bool", *INTEGERS, *FLOATS)
+# Every dtype goes through the kernels for small windows. Through all others go these: compiling takes a second or two
+# a kernel, and what differs between two integer dtypes is seen in the small ones. (`--slow` runs all of them.)
+COMMON = ("uint8", "float16", "float32", "float64")
+THOROUGH = {
+    "max": (*COMMON, "int64", "bfloat16"),
+    "min": (*COMMON, "int8", "bool"),
+    "avg": (*COMMON, "int64", "uint64", "bfloat16"),
+    "sum": (*COMMON, "int64", "uint64", "bool"),
+}
 FUNCTIONS = tuple(f"{op}_pool{n}d" for op in OPS for n in (1, 2, 3))
 
 
@@ -200,6 +209,9 @@ KERNEL_PATHS = [
     NO_TAP[0], NO_TAP[2],
 ]  # fmt: skip
 
+# Of these, the ones with small windows.
+SMALL_WINDOWS = [c for c in KERNEL_PATHS if c.n < 3 and max(np.ravel(c.kernel)) < 8 and c not in NO_TAP]
+
 # Small enough for the kernels' templates to be run by the Python interpreter.
 TINY = [
     Case(2, (1, 4, 5), 2), Case(2, (2, 4, 5), 3, 2, 1), Case(2, (1, 4, 5), 2, 1, "same"),
@@ -253,8 +265,8 @@ def _row(fn, x, *args, expect, **kwargs):
 _ONE_TO_FIVE = [1.0, 2, 3, 4, 5]
 _SMALLEST = np.full((1, 2, 2), -128, np.int8)
 
-# Numbers that the documentation states: function, x, positional arguments, keyword arguments,
-result (a tuple with indices).
+# Numbers that the documentation states: function, x, positional arguments, keyword arguments, result
+# (a tuple with indices).
 DOCUMENTED = [
     # output sizes
     _row("max_pool1d", [1.0, 2, 3], 2, 2, 1, ceil_mode=True, expect=[1, 3]),

@@ -43,26 +43,40 @@ def photo():
 
 # ------------------------------------------------------------------------------------------------------- all
 
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help(run, command):
     code, out, _ = run(command, "--help")
     assert code == 0 and "usage:" in out
 
 
-@pytest.mark.parametrize("args", [[], ["nothing"], ["info", "extra"], ["warmup", "--ops", "median"], ["demo", "--size", "3"],
-                                  ["warmup", "--dtypes", "complex64"], ["demo", "--output", "demo.svg"]])
+@pytest.mark.parametrize(
+    "args",
+    [
+        [],
+        ["nothing"],
+        ["info", "extra"],
+        ["warmup", "--ops", "median"],
+        ["demo", "--size", "3"],
+        ["warmup", "--dtypes", "complex64"],
+        ["demo", "--output", "demo.svg"],
+    ],
+)
 def test_bad_arguments(run, args):
     code, out, err = run(*args)
     assert code == 2 and not out and "error:" in err
 
 
 def test_module_runs(run_python):
-    assert "numbapool" in run_python("import runpy, sys; sys.argv = ['numbapool', 'info']\n"
-                                     "try: runpy.run_module('numbapool', run_name='__main__', alter_sys=True)\n"
-                                     "except SystemExit as e: assert not e.code")
+    assert "numbapool" in run_python(
+        "import runpy, sys; sys.argv = ['numbapool', 'info']\n"
+        "try: runpy.run_module('numbapool', run_name='__main__', alter_sys=True)\n"
+        "except SystemExit as e: assert not e.code"
+    )
 
 
 # ------------------------------------------------------------------------------------------------ info, warmup
+
 
 def test_info(run):
     code, out, _ = run("info")
@@ -90,6 +104,7 @@ def test_bench_list(run):
 
 # -------------------------------------------------------------------------------------------------------- pool
 
+
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 @pytest.mark.parametrize("op", ["max", "min", "avg"])
 def test_pool_image(run, photo, op, suffix):
@@ -107,8 +122,11 @@ def test_pool_jpeg(run, photo):
     assert read("out.jpg").shape == (15, 20, 3)
 
 
-@pytest.mark.parametrize("x", [np.arange(30 * 40).reshape(30, 40).astype(np.uint16), np.eye(30, dtype=bool)],
-                         ids=["uint16", "bool"])
+@pytest.mark.parametrize(
+    "x",
+    [np.arange(30 * 40).reshape(30, 40).astype(np.uint16), np.eye(30, dtype=bool)],
+    ids=["uint16", "bool"],
+)
 def test_pool_grey_png(run, x):
     write("in.png", x)
     assert run("pool", "in.png", "out.png", "--op", "max", "--window", 3)[0] == 0
@@ -125,16 +143,32 @@ def test_pool_stack_keeps_its_frames(run):
     np.testing.assert_array_equal(tifffile.imread("out.tif"), reference("max_pool2d", stack, 2))
 
 
-@pytest.mark.parametrize("args, fn, expected", [
-    (["--window", "2"], "max_pool2d", {"kernel_size": 2}),
-    (["--window", "3,2,2", "--stride", "1,2,1"], "max_pool3d", {"kernel_size": (3, 2, 2), "stride": (1, 2, 1)}),
-    (["--window", "3", "--axes", "1", "--padding", "0:2"], "max_pool1d",
-     {"kernel_size": 3, "axes": (1,), "padding": ((0, 2),)}),
-    (["--window", "3", "--axes=-1,0", "--padding", "1", "--dilation", "2,1", "--stride", "2"], "max_pool2d",
-     {"kernel_size": 3, "axes": (-1, 0), "padding": 1, "dilation": (2, 1), "stride": 2}),
-    (["--window", "3,3", "--padding", "same", "--stride", "1"], "max_pool2d",
-     {"kernel_size": (3, 3), "padding": "same", "stride": 1}),
-])
+@pytest.mark.parametrize(
+    "args, fn, expected",
+    [
+        (["--window", "2"], "max_pool2d", {"kernel_size": 2}),
+        (
+            ["--window", "3,2,2", "--stride", "1,2,1"],
+            "max_pool3d",
+            {"kernel_size": (3, 2, 2), "stride": (1, 2, 1)},
+        ),
+        (
+            ["--window", "3", "--axes", "1", "--padding", "0:2"],
+            "max_pool1d",
+            {"kernel_size": 3, "axes": (1,), "padding": ((0, 2),)},
+        ),
+        (
+            ["--window", "3", "--axes=-1,0", "--padding", "1", "--dilation", "2,1", "--stride", "2"],
+            "max_pool2d",
+            {"kernel_size": 3, "axes": (-1, 0), "padding": 1, "dilation": (2, 1), "stride": 2},
+        ),
+        (
+            ["--window", "3,3", "--padding", "same", "--stride", "1"],
+            "max_pool2d",
+            {"kernel_size": (3, 3), "padding": "same", "stride": 1},
+        ),
+    ],
+)
 def test_pool_array(run, args, fn, expected):
     x = np.random.default_rng(0).random((9, 10, 11))
     np.save("in.npy", x)
@@ -151,19 +185,22 @@ def test_pool_dtype(run):
         assert np.load("out.npy").dtype == dtype
 
 
-@pytest.mark.parametrize("args", [
-    ["in.npy", "out.npy", "--op", "max"],
-    ["in.npy", "out.npy", "--op", "median", "--window", "2"],
-    ["in.npy", "out.npy", "--op", "max", "--window", "0"],
-    ["in.npy", "out.npy", "--op", "max", "--window", "2x2"],
-    ["in.npy", "out.npy", "--op", "max", "--window", "2", "--padding", "1:2:3"],
-    ["in.npy", "out.npy", "--op", "max", "--window", "2", "--padding=-1"],
-    ["in.npy", "out.npy", "--op", "max", "--window", "2", "--dtype", "uint8"],
-    ["in.npy", "out.npy", "--op", "avg", "--window", "2", "--dtype", "number"],
-    ["in.npy", "out.npy", "--op", "max", "--window", "2", "--axes", "0,1,2,3"],
-    ["in.npy", "out.gif", "--op", "max", "--window", "2"],
-    ["in.txt", "out.npy", "--op", "max", "--window", "2"],
-])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["in.npy", "out.npy", "--op", "max"],
+        ["in.npy", "out.npy", "--op", "median", "--window", "2"],
+        ["in.npy", "out.npy", "--op", "max", "--window", "0"],
+        ["in.npy", "out.npy", "--op", "max", "--window", "2x2"],
+        ["in.npy", "out.npy", "--op", "max", "--window", "2", "--padding", "1:2:3"],
+        ["in.npy", "out.npy", "--op", "max", "--window", "2", "--padding=-1"],
+        ["in.npy", "out.npy", "--op", "max", "--window", "2", "--dtype", "uint8"],
+        ["in.npy", "out.npy", "--op", "avg", "--window", "2", "--dtype", "number"],
+        ["in.npy", "out.npy", "--op", "max", "--window", "2", "--axes", "0,1,2,3"],
+        ["in.npy", "out.gif", "--op", "max", "--window", "2"],
+        ["in.txt", "out.npy", "--op", "max", "--window", "2"],
+    ],
+)
 def test_pool_bad_arguments(run, args):
     np.save("in.npy", np.ones((2, 4, 4, 4)))
     code, out, err = run("pool", *args)
@@ -171,23 +208,26 @@ def test_pool_bad_arguments(run, args):
     assert os.listdir() == ["in.npy"]
 
 
-@pytest.mark.parametrize("source, target, args, word", [
-    ("none.npy", "out.npy", ["--window", "2"], "none.npy"),
-    ("none.png", "out.npy", ["--window", "2"], "none.png"),
-    ("bad.npy", "out.npy", ["--window", "2"], "bad.npy"),
-    ("bad.png", "out.png", ["--window", "2"], "bad.png"),
-    ("bad.tif", "out.tif", ["--window", "2"], "bad.tif"),
-    ("object.npy", "out.npy", ["--window", "2"], "object.npy"),
-    ("complex.npy", "out.npy", ["--window", "2"], "complex"),
-    ("in.npy", "out.npy", ["--window", "99"], "99"),
-    ("in.npy", "out.npy", ["--window", "2", "--padding", "5"], "padding"),
-    ("in.npy", "out.npy", ["--window", "2,2,2"], "axes"),
-    ("in.npy", "out.npy", ["--window", "2", "--axes", "7"], "axes"),
-    ("in.png", "out.npy", ["--window", "2,2,2"], "--axes"),
-    ("in.npy", "none/out.npy", ["--window", "2"], "none/out.npy"),
-    ("in.npy", "out.png", ["--window", "2"], "float64"),
-    ("in.png", "folder.png", ["--window", "2"], "folder.png"),
-])
+@pytest.mark.parametrize(
+    "source, target, args, word",
+    [
+        ("none.npy", "out.npy", ["--window", "2"], "none.npy"),
+        ("none.png", "out.npy", ["--window", "2"], "none.png"),
+        ("bad.npy", "out.npy", ["--window", "2"], "bad.npy"),
+        ("bad.png", "out.png", ["--window", "2"], "bad.png"),
+        ("bad.tif", "out.tif", ["--window", "2"], "bad.tif"),
+        ("object.npy", "out.npy", ["--window", "2"], "object.npy"),
+        ("complex.npy", "out.npy", ["--window", "2"], "complex"),
+        ("in.npy", "out.npy", ["--window", "99"], "99"),
+        ("in.npy", "out.npy", ["--window", "2", "--padding", "5"], "padding"),
+        ("in.npy", "out.npy", ["--window", "2,2,2"], "axes"),
+        ("in.npy", "out.npy", ["--window", "2", "--axes", "7"], "axes"),
+        ("in.png", "out.npy", ["--window", "2,2,2"], "--axes"),
+        ("in.npy", "none/out.npy", ["--window", "2"], "none/out.npy"),
+        ("in.npy", "out.png", ["--window", "2"], "float64"),
+        ("in.png", "folder.png", ["--window", "2"], "folder.png"),
+    ],
+)
 def test_pool_failures_are_one_line(run, photo, source, target, args, word):
     np.save("in.npy", np.ones((8, 8)))
     np.save("complex.npy", np.ones((8, 8), complex))
@@ -238,10 +278,11 @@ def test_missing_reader_names_the_extra(run, photo, monkeypatch, name, module):
 
 # -------------------------------------------------------------------------------------------------------- demo
 
+
 def test_demo(run):
     pytest.importorskip("skimage")
     Image = pytest.importorskip("PIL.Image")
-    code, out, err = run("demo", "--size", 400, "--output", "picture.png")
+    code, out, err = run("demo", "--size", 400, "--seconds", 0, "--output", "picture.png")
     assert code == 0, err
     assert "agree with the NumPy reference" in out and "avg_pool3d(2) backward" in out
     assert os.listdir() == ["picture.png"]
@@ -250,6 +291,7 @@ def test_demo(run):
 
 
 # ----------------------------------------------------------------------------------------------------- helpers
+
 
 def write(name, x):
     if name.endswith(".tif"):

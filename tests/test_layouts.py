@@ -264,7 +264,7 @@ def test_out_and_dtype(op, dtype):
         out = _OUT[layout](plain.shape, plain.dtype)
         getattr(nbp, f"{op}_pool2d")(x, 3, 2, 1, out=out)
         assert same_bits(np.ascontiguousarray(out), plain)
-    if op in ("avg", "sum"):
+    if op in ("avg", "sum") and dtype in ("uint8", "float16", "float64"):
         out = np.zeros(plain.shape, dtype_of("float64" if dtype == "float64" else "float32"))
         getattr(nbp, f"{op}_pool2d")(x, 3, 2, 1, out=out, dtype=out.dtype)
         from numbapool.testing import assert_matches

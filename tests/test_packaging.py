@@ -67,7 +67,7 @@ def test_links_between_documents(page):
 @pytest.mark.parametrize("target", ["demo", "test"])
 def test_make_says_what_is_wrong_with_an_old_python(target, tmp_path):
     old = tmp_path / "python3"
-    old.write_text("#!/bin/sh\n[ \"$1\" = --version ] && echo Python 3.8.10 && exit\nexit 1\n")
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.8.10 && exit\nexit 1\n')
     old.chmod(0o755)
     done = subprocess.run(["make", "-C", ROOT, target, f"PYTHON={old}", f"VENV={tmp_path}/venv"], text=True,
                           capture_output=True, env={"PATH": os.environ["PATH"]})  # fmt: skip

@@ -68,8 +68,7 @@ def test_scikit_image_pads_a_remainder_and_we_do_not():
     np.testing.assert_array_equal(nbp.avg_pool1d(x, 3, ceil_mode=True), [-2, -5, -7])
 
 
-# ---------------------------------------------------------------------------------------- onnxruntime,
-OpenVINO
+# ---------------------------------------------------------------------------------------- ONNX
 
 
 def _pads(case):

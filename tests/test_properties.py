@@ -2,7 +2,7 @@
 
 import hypothesis.strategies as st
 import numpy as np
-from cases import DTYPES, FLOATS, OPS, array, same_bits
+from cases import COMMON, OPS, array, same_bits
 from hypothesis import assume, given
 
 import numbapool as nbp
@@ -10,7 +10,7 @@ from numbapool.testing import check, check_vjp, reference
 
 
 @st.composite
-def calls(draw, n=None, ops=OPS, dtypes=DTYPES):
+def calls(draw, n=None, ops=OPS, dtypes=COMMON):
     """An operation, an array and options that leave at least one output."""
     n = draw(st.integers(1, 3)) if n is None else n
     op = draw(st.sampled_from(ops))
@@ -67,7 +67,7 @@ def test_forward(call):
         assert same_bits(np.ascontiguousarray(again), np.ascontiguousarray(y))
 
 
-@given(calls(dtypes=FLOATS), st.integers(0, 99))
+@given(calls(dtypes=COMMON[1:]), st.integers(0, 99))
 def test_backward(call, seed):
     _, fn, x, options = call
     shape = reference(fn, np.zeros(x.shape, bool), **options).shape

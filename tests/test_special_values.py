@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from cases import FLOATS, INTEGERS, NO_TAP, Case, array, dtype_of, parametrize
+from cases import COMMON, DTYPES, FLOATS, NO_TAP, THOROUGH, Case, array, dtype_of, parametrize
 
 import numbapool as nbp
 from numbapool.testing import assert_matches, check, check_vjp, reference
@@ -17,8 +17,8 @@ _WINDOWS = [
 ]  # fmt: skip
 
 
-@parametrize(_WINDOWS, ("max", "min"))
 @pytest.mark.parametrize("dtype", FLOATS)
+@parametrize(_WINDOWS, ("max", "min"))
 def test_nan(op, case, dtype):
     rng = np.random.default_rng(7)
     for density in (0.01, 0.1, 0.5, 1.0):
@@ -36,7 +36,7 @@ def test_nan(op, case, dtype):
 def test_nothing_leaks(op, case, dtype):
     """What is not finite, or far larger, shows in its own windows and in no other."""
     rng = np.random.default_rng(8)
-    large = {"float16": 60000, "bfloat16": 1e38, "float32": 1e38, "float64": 1e300}[dtype]
+    large = {"float16": 60000, "bfloat16": 1e30, "float32": 1e30, "float64": 1e250}[dtype]
     for special in (np.nan, np.inf, -np.inf, large):
         x = array(case.shape, dtype)
         x[rng.random(case.shape) < 0.03] = special
@@ -70,34 +70,38 @@ def test_signed_zeros(fn, dtype):
         np.testing.assert_array_equal(np.signbit(y), np.signbit(picked))
 
 
-@pytest.mark.parametrize("dtype", [*INTEGERS, *FLOATS, "bool"])
-@pytest.mark.parametrize("fn", ["max_pool2d", "min_pool2d"])
-def test_what_padding_could_win_against(fn, dtype):
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("op", ["max", "min"])
+def test_what_padding_could_win_against(op, dtype):
     """Planes full of the value that padding has: it still never wins, and the first tap is the index."""
-    dtype = dtype_of(dtype)
-    if dtype.kind == "b":
-        lowest = fn[:3] == "min"
-    elif dtype.kind in "iu":
-        lowest = np.iinfo(dtype).min if fn[:3] == "max" else np.iinfo(dtype).max
+    kind = dtype_of(dtype).kind
+    if kind in "biu":
+        info = np.iinfo(np.uint8 if kind == "b" else dtype)
+        lowest = (info.min if op == "max" else info.max) if kind != "b" else op == "min"
     else:
-        lowest = -np.inf if fn[:3] == "max" else np.inf
+        lowest = -np.inf if op == "max" else np.inf
+    thorough = dtype in THOROUGH[op]
     for shape in ((2, 4, 5), (2, 9, 40), (2, 40, 42)):
-        x = np.full(shape, lowest, dtype)
-        for args in ((2, 2, 1), (3, 1, 1), (3, 2, 1), (3, 2, 2, 2), (31 if shape[1] == 40 else 3, 1, 1)):
-            y, index = check(fn, x, *args, return_indices=True)
+        x = np.full(shape, lowest, dtype_of(dtype))
+        for args in ((2, 2, 1), (3, 1, 1), (3, 2, 1), (3, 2, 2, 2), (31, 1, 1)):
+            if args[0] == 31 and (not thorough or shape[1] < 40):
+                continue
+            y = check(f"{op}_pool2d", x, *args)
             assert (y == lowest).all()
-            assert (index >= 0).all()
+            if thorough:
+                _, index = check(f"{op}_pool2d", x, *args, return_indices=True)
+                assert (index >= 0).all()
 
 
 @parametrize(NO_TAP)
-@pytest.mark.parametrize("dtype", ["uint8", "int64", *FLOATS])
+@pytest.mark.parametrize("dtype", COMMON)
 def test_windows_without_a_tap(op, case, dtype):
     x = array(case.shape, dtype)
     check(case.function(op), x, **case.options(op))
     if op in ("max", "min"):
         _, index = check(case.function(op), x, **case.options(op), return_indices=True)
         assert (index == -1).any()
-    if op == "avg" and dtype in ("uint8", "int64"):
+    if op == "avg" and dtype == "uint8":
         check(case.function(op), x, **case.options(op), dtype=dtype)
     if dtype in FLOATS:
         y = reference(case.function(op), x, **case.options(op))

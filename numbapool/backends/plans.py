@@ -24,6 +24,8 @@ ROUNDINGS = 4  # in a row that a float32 sum may take
 COMPARISONS = 24  # per element from which selecting backward scatters
 MOST_PLACES = 254  # taps that a byte can number, with one value left for none
 LINE = 64
+PAGE = 4096
+CACHE_BYTES = 16 << 20  # more than this comes from memory
 
 
 @dataclass(frozen=True)
@@ -135,12 +137,15 @@ def _items(fields, view):
     return n
 
 
-def _strides(fields, view, letters, x_item):
+def _strides(fields, view, letters, x_item, x_bytes):
     """The strides of every array; `letters` names them in the order of the view."""
     for letter, steps, table in zip(letters, view.steps, view.tables, strict=True):
         fields[f"{letter}_TABLE"] = address(table)
         for role, step in zip("GDHWI", steps, strict=True):
             fields[f"{letter}_{role}"] = step
+    # Rows that are read side by side from one page keep the hardware from reading ahead, which costs more than a second pass over a
+    # scratch row once the data does not come from a cache.
+    fields["STREAMS"] = 512 <= abs(fields["X_H"]) <= PAGE and x_bytes > CACHE_BYTES
     whole = fields["TILE_I"] == view.inner
     fields["PACKED"] = whole and fields["X_I"] == x_item and fields["X_W"] == x_item * view.inner
 
@@ -209,7 +214,7 @@ def forward(reduction, shape, strides, x_name, axes, windows, y_name, divisor, y
     key_item = dtypes.itemsize(key_name) if key else 0
 
     fields, capacity = _tiles(view, d, h, w, acc, lanes, x_item, queued)
-    _strides(fields, view, "XYK", x_item)
+    _strides(fields, view, "XYK", x_item, _size(shape) * x_item)
     if not key:
         fields |= {f"K_{role}": 0 for role in "GDHWI"}
 
@@ -281,7 +286,7 @@ def weighted(mean, shape, strides, x_name, axes, windows, dy_name, divisor, dy_s
     lanes = bind.lanes_for(types.x, types.acc, types.y)
     acc, x_item, y_item = (dtypes.itemsize(n) for n in (types.acc, types.x, types.y))
     fields, capacity = _tiles(view, td, th, tw, acc, lanes, x_item, False)
-    _strides(fields, view, "YX", x_item)
+    _strides(fields, view, "YX", x_item, 0)
     extents = w.table[:, block.EXTENT]
     tables = [td.table, th.table, d.table, h.table]
     divisors = _divisors(extents, types, view.inner, lanes)
@@ -336,7 +341,7 @@ def _routed(shape, strides, x_name, axes, windows, dy_name, dy_strides, key_stri
     lanes = bind.lanes_for(types.x, types.acc, types.y)
     acc, x_item, y_item = (dtypes.itemsize(n) for n in (types.acc, types.x, types.y))
     fields, capacity = _tiles(view, td, th, tw, acc, lanes, x_item, False)
-    _strides(fields, view, "YXK", x_item)
+    _strides(fields, view, "YXK", x_item, 0)
     weights = _weights(view, axes, [v.most for v in windows])
     tables = [td.table, th.table]
     fields |= {
@@ -402,7 +407,7 @@ def _scattered(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, 
     }  # fmt: skip
     for role, v, s in zip("DHW", (d, h, w), plane, strict=True):
         fields[f"BASE_{role}"] = v.regular[1] * s
-    _strides(fields, view, "YXK", x_item)
+    _strides(fields, view, "YXK", x_item, 0)
     room = Room()
     fields["AT_ROW"] = room.take((most * unit * tile_i + 4 * lanes) * acc)
     items = len(view.tables[0]) * view.outer * fields["TILES_I"] * blocks

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 something went wrong (one line on stderr), 2 bad arguments
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -24,8 +25,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=prog, description="Pooling for NumPy arrays at memory speed.")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, module in COMMANDS.items():
-        sub = commands.add_parser(name, help=module.HELP, description=module.__doc__,
-                                  formatter_class=argparse.RawDescriptionHelpFormatter)
+        sub = commands.add_parser(
+            name,
+            help=module.HELP,
+            description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         module.add_arguments(sub)
         sub.set_defaults(run=module.run, command=sub)
     return parser
@@ -33,6 +38,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    with contextlib.suppress(AttributeError):  # a terminal that knows no "×" gets a "?", not an error
+        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     args, rest = _parser().parse_known_args(argv)
     if args.run is bench.run:
         args.args = rest

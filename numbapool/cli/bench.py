@@ -24,6 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     checkout = Path(numbapool.__file__).resolve().parents[1]
     if not (checkout / "benchmarks" / "__main__.py").is_file():
-        raise CommandError("the benchmarks are not part of the installed package: run this in a source checkout, "
-                           "with pip install -e '.[bench]', or simply `make bench` there")
+        raise CommandError(
+            "the benchmarks are not part of the installed package: run this in a source checkout, "
+            "with pip install -e '.[bench]', or simply `make bench` there"
+        )
     return subprocess.call([sys.executable, "-m", "benchmarks", *args.args], cwd=checkout)

@@ -34,14 +34,20 @@ def progress(total: int) -> Iterator[Callable[[str], None]]:
         yield _plain_progress(total)
         return
     console = Console(stderr=True)
-    columns = (BarColumn(bar_width=32), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    columns = (
+        BarColumn(bar_width=32),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    # no thread that redraws: it would disturb what is being timed
+    with Progress(*columns, console=console, disable=not console.is_terminal, auto_refresh=False) as bar:
         task = bar.add_task("", total=total)
         started = False
 
         def step(name: str) -> None:
             nonlocal started
-            bar.update(task, advance=int(started), description=name)
+            bar.update(task, advance=int(started), description=name, refresh=True)
             started = True
 
         yield step
@@ -57,7 +63,11 @@ def _plain_progress(total: int) -> Callable[[str], None]:
         if sys.stderr.isatty():
             filled = 32 * done // total
             end = "\n" if done == total else ""
-            print(f"\r[{'#' * filled}{'.' * (32 - filled)}] {done}/{total} {name:<40.40}", end=end, file=sys.stderr)
+            print(
+                f"\r[{'#' * filled}{'.' * (32 - filled)}] {done}/{total} {name:<40.40}",
+                end=end,
+                file=sys.stderr,
+            )
 
     return step
 
@@ -66,8 +76,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]], left: int = 1) -> 
     """Text in columns, the first `left` of them flush left; plain, so that it can be piped and pasted."""
     cells = [[str(c) for c in row] for row in [head, *rows]]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = ["  ".join(c.ljust(w) if i < left else c.rjust(w)
-                       for i, (c, w) in enumerate(zip(row, widths, strict=True))).rstrip() for row in cells]
+    lines = [
+        "  ".join(
+            c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in cells
+    ]
     return "\n".join([lines[0], "─" * (sum(widths) + 2 * (len(widths) - 1)), *lines[1:]])
 
 

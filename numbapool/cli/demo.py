@@ -17,9 +17,19 @@ HELP = "pool a photograph by every kind there is, check, time and draw it"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--output", type=Path, default=Path("demo.png"), help="the picture; default: demo.png")
-    parser.add_argument("--size", type=int, default=1024, metavar="N",
-                        help="the photograph is repeated to N × N pixels for checks and times; default: 1024")
+    parser.add_argument(
+        "--output", type=Path, default=Path("demo.png"), help="the picture; default: demo.png"
+    )
+    parser.add_argument(
+        "--size",
+        type=int,
+        default=1024,
+        metavar="N",
+        help="the photograph is repeated to N × N pixels for checks and times; default: 1024",
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=0.4, metavar="S", help="of timing for each kind; default: 0.4"
+    )
 
 
 @dataclass
@@ -77,7 +87,10 @@ KINDS = [
     Kind("max_pool2d", "strided", (2,), blocks="max"),
     Kind("avg_pool2d", "half", (2,)),
     *(Kind(f"{op}_pool1d", "planes", (3, 2)) for op in ("max", "min", "avg", "sum")),
-    *(Kind(f"{op}_pool3d", "clip", (2,), blocks={"avg": "mean"}.get(op, op)) for op in ("max", "min", "avg", "sum")),
+    *(
+        Kind(f"{op}_pool3d", "clip", (2,), blocks={"avg": "mean"}.get(op, op))
+        for op in ("max", "min", "avg", "sum")
+    ),
     *(Kind(f"{op}_pool2d", "planes", (2,), backward=True) for op in ("max", "min", "avg", "sum")),
     Kind("max_pool2d", "planes", (3, 2, 1), backward=True),
     Kind("avg_pool2d", "planes", (3, 1, 1), backward=True),
@@ -94,20 +107,27 @@ def photograph() -> np.ndarray:
 
 def _inputs(photo: np.ndarray, size: int) -> dict[str, np.ndarray]:
     rows, columns, _ = photo.shape
-    image = np.pad(photo, ((0, max(size - rows, 0)), (0, max(size - columns, 0)), (0, 0)), "symmetric")[:size, :size]
+    image = np.pad(photo, ((0, max(size - rows, 0)), (0, max(size - columns, 0)), (0, 0)), "symmetric")[
+        :size, :size
+    ]
     planes = np.ascontiguousarray(np.moveaxis(image, -1, 0).astype(np.float32) / 255)
     half = size // 2
     clip = np.stack([planes[1, 4 * t : 4 * t + half, 3 * t : 3 * t + half] for t in range(8)])
-    return {"image": np.ascontiguousarray(image), "planes": planes, "clip": clip,
-            "small": np.ascontiguousarray(planes[1, :300, :400]), "strided": planes[:, ::-2, ::2],
-            "half": planes.astype(np.float16)}
+    return {
+        "image": np.ascontiguousarray(image),
+        "planes": planes,
+        "clip": clip,
+        "small": np.ascontiguousarray(planes[1, :300, :400]),
+        "strided": planes[:, ::-2, ::2],
+        "half": planes.astype(np.float16),
+    }
 
 
 def _parts(value: Any) -> tuple[Any, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
-def _measure(kind: Kind, x: np.ndarray) -> Result:
+def _measure(kind: Kind, x: np.ndarray, seconds: float) -> Result:
     """Check one kind against the reference, then time it, a copy and block_reduce in turns."""
     import numbapool as nbp
     from numbapool import testing
@@ -142,7 +162,7 @@ def _measure(kind: Kind, x: np.ndarray) -> Result:
         window[list(kind.options.get("axes", range(-n, 0)))] = kind.args[0]
         blocks = lambda: reduce(x, tuple(int(w) for w in window), func)
 
-    times = _in_turns([ours, copy, *([blocks] if blocks else [])])
+    times = _in_turns([ours, copy, *([blocks] if blocks else [])], seconds)
     start = time.perf_counter()
     numpy()
     reference = time.perf_counter() - start
@@ -150,7 +170,7 @@ def _measure(kind: Kind, x: np.ndarray) -> Result:
     return Result(kind, shapes, times[0], nbytes, times[1], reference, times[2] if blocks else None)
 
 
-def _in_turns(calls: list[Callable[[], Any]], seconds: float = 0.4, most: int = 200) -> list[float]:
+def _in_turns(calls: list[Callable[[], Any]], seconds: float, most: int = 200) -> list[float]:
     """Best seconds of each call, one after the other so that all meet the same machine."""
     times: list[list[float]] = [[] for _ in calls]
     end = time.perf_counter() + seconds
@@ -170,8 +190,18 @@ def _rows(results: list[Result]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for r in results:
         shape = " -> ".join("×".join(map(str, s)) for s in r.shapes)
-        rows.append((r.kind.title, r.kind.on, shape, f"{r.seconds * 1e3:.2f} ms", f"{r.nbytes / r.seconds / 1e9:.1f}",
-                     f"{r.share:.0%}", _times(r.reference / r.seconds), _times(r.blocks and r.blocks / r.seconds)))
+        rows.append(
+            (
+                r.kind.title,
+                r.kind.on,
+                shape,
+                f"{r.seconds * 1e3:.2f} ms",
+                f"{r.nbytes / r.seconds / 1e9:.1f}",
+                f"{r.share:.0%}",
+                _times(r.reference / r.seconds),
+                _times(r.blocks and r.blocks / r.seconds),
+            )
+        )
     return rows
 
 
@@ -182,21 +212,31 @@ def patch_gradients(photo: np.ndarray) -> dict[str, np.ndarray]:
     x = np.ascontiguousarray(photo[140:147, 120:127, 1].astype(np.float32))
     one = np.zeros((3, 3), np.float32)
     one[1, 1] = 1
-    return {"pixels": x,
-            "max": nbp.vjp(nbp.max_pool2d, x, 3, 2)[1](one),
-            "avg": nbp.vjp(nbp.avg_pool2d, x, 3, 2)[1](one),
-            "all": nbp.vjp(nbp.max_pool2d, x, 3, 2)[1](np.ones_like(one))}
+    return {
+        "pixels": x,
+        "max": nbp.vjp(nbp.max_pool2d, x, 3, 2)[1](one),
+        "avg": nbp.vjp(nbp.avg_pool2d, x, 3, 2)[1](one),
+        "all": nbp.vjp(nbp.max_pool2d, x, 3, 2)[1](np.ones_like(one)),
+    }
 
 
 def _grids(patch: dict[str, np.ndarray]) -> str:
-    columns = [("the pixels, a window in [ ]", patch["pixels"], "{:4.0f}"), ("max_pool2d(3, 2)", patch["max"], "{:4.0f}"),
-               ("avg_pool2d(3, 2)", patch["avg"], "{:4.2f}"), ("max, all outputs", patch["all"], "{:4.0f}")]
+    columns = [
+        ("the pixels, a window in [ ]", patch["pixels"], "{:4.0f}"),
+        ("max_pool2d(3, 2)", patch["max"], "{:4.0f}"),
+        ("avg_pool2d(3, 2)", patch["avg"], "{:4.2f}"),
+        ("max, all outputs", patch["all"], "{:4.0f}"),
+    ]
     lines = ["  ".join(f"{title:<35}" for title, _, _ in columns).rstrip()]
     for i in range(7):
         cells = []
         for c, (_, values, form) in enumerate(columns):
             row = [form.format(v) if v else "   ·" for v in values[i]]
-            ends = ["[" if j == 2 else "]" if j == 5 else " " for j in range(8)] if c == 0 and 2 <= i <= 4 else [" "] * 8
+            ends = (
+                ["[" if j == 2 else "]" if j == 5 else " " for j in range(8)]
+                if c == 0 and 2 <= i <= 4
+                else [" "] * 8
+            )
             cells.append("".join(e + v for e, v in zip(ends, [*row, ""], strict=True)))
         lines.append("  ".join(f"{cell:<35}" for cell in cells).rstrip())
     return "\n".join(lines)
@@ -215,13 +255,15 @@ def run(args: argparse.Namespace) -> None:
 
     photo = photograph()
     inputs = _inputs(photo, args.size)
-    print("One photograph: Chelsea the cat, by Stefan van der Walt (CC0), shipped by scikit-image.", flush=True)
+    print(
+        "One photograph: Chelsea the cat, by Stefan van der Walt (CC0), shipped by scikit-image.", flush=True
+    )
     results = []
     with progress(len(KINDS) + 1) as step:
         for kind in KINDS:
             step(f"{kind.title}, checked against NumPy")
             try:
-                results.append(_measure(kind, inputs[kind.on]))
+                results.append(_measure(kind, inputs[kind.on], args.seconds))
             except AssertionError as e:
                 raise CommandError(f"{kind.title} differs from the NumPy reference: {e}") from None
         step(f"drawing {args.output}")
@@ -229,12 +271,22 @@ def run(args: argparse.Namespace) -> None:
         with replacing(args.output) as file:
             draw(file, photo, patch, results, settings.config())
 
-    print(f"\nAll {len(results)} agree with the NumPy reference. Bytes are input and output, each once "
-          "(backward: dy and dx).\n")
-    print(table(("kind", "array", "shape", "time", "GB/s", "of a copy", "NumPy ref.", "block_reduce"), _rows(results), left=3))
-    print("\nimage: channels last, uint8; planes: channels first, float32; clip: 8 frames; small: one plane; strided: "
-          "planes[:, ::-2, ::2]; half: float16.\nTimes are the best of several; \"of a copy\": speed in relation to copying as many bytes, measured in "
-          "turns with it; the last two columns: how many times faster than these.")
+    print(
+        f"\nAll {len(results)} agree with the NumPy reference. Bytes are input and output, each once "
+        "(backward: dy and dx).\n"
+    )
+    print(
+        table(
+            ("kind", "array", "shape", "time", "GB/s", "of a copy", "NumPy ref.", "block_reduce"),
+            _rows(results),
+            left=3,
+        )
+    )
+    print(
+        "\nimage: channels last, uint8; planes: channels first, float32; clip: 8 frames; small: one plane; strided: "
+        'planes[:, ::-2, ::2]; half: float16.\nTimes are the best of several; "of a copy": speed in relation to copying as many bytes, measured in '
+        "turns with it; the last two columns: how many times faster than these."
+    )
     print("\nWhere the gradient of one output pixel goes:\n")
     print(_grids(patch))
     print(f"\nThe picture: {args.output}")

@@ -13,49 +13,89 @@ if TYPE_CHECKING:
 
 BACK, CARD, TEXT, DIM, LINE = "#10151c", "#18202a", "#e8edf2", "#8b98a5", "#2a3644"
 COLOURS = {"max": "#ffb454", "min": "#59c2ff", "avg": "#7fd962", "sum": "#d2a6ff"}
-STYLE: dict[Any, Any] = {"figure.facecolor": BACK, "savefig.facecolor": BACK, "axes.facecolor": CARD, "axes.edgecolor": LINE,
-         "text.color": TEXT, "axes.labelcolor": DIM, "xtick.color": DIM, "ytick.color": DIM, "font.family": "DejaVu Sans",
-         "axes.spines.top": False, "axes.spines.right": False, "xtick.labelsize": 8, "ytick.labelsize": 8}
+STYLE: dict[Any, Any] = {
+    "figure.facecolor": BACK,
+    "savefig.facecolor": BACK,
+    "axes.facecolor": CARD,
+    "axes.edgecolor": LINE,
+    "text.color": TEXT,
+    "axes.labelcolor": DIM,
+    "xtick.color": DIM,
+    "ytick.color": DIM,
+    "font.family": "DejaVu Sans",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+}
 
 
-def draw(file: BinaryIO, photo: np.ndarray, patch: dict[str, np.ndarray], results: list[Result],
-         config: dict[str, Any]) -> None:
+def draw(
+    file: BinaryIO,
+    photo: np.ndarray,
+    patch: dict[str, np.ndarray],
+    results: list[Result],
+    config: dict[str, Any],
+) -> None:
     """Draw everything and write it as PNG."""
     import matplotlib
     from matplotlib.figure import Figure  # no pyplot: no window system, no global state
 
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(18, 11.2))
-        grid = figure.add_gridspec(4, 6, left=0.022, right=0.982, top=0.90, bottom=0.045, wspace=0.07, hspace=0.27)
+        grid = figure.add_gridspec(
+            4, 6, left=0.022, right=0.982, top=0.90, bottom=0.045, wspace=0.07, hspace=0.27
+        )
         figure.text(0.022, 0.962, "numbapool", size=27, weight="bold", va="center")
         figure.text(0.165, 0.959, "one photograph, every kind of pooling", size=15, color=DIM, va="center")
         where = " · ".join(str(config[k]) for k in ("CPU", "SIMD") if k in config)
         figure.text(0.982, 0.960, where, size=10, color=DIM, va="center", ha="right")
 
-        _image(figure.add_subplot(grid[:2, :2]), photo, "the photograph", f"{photo.shape} uint8, channels last", size=14)
-        figure.axes[0].annotate("Chelsea, photographed by Stefan van der Walt (CC0)", (0, 0), (0, -8), size=8.5, color=DIM,
-                                xycoords="axes fraction", textcoords="offset points", va="top")
+        _image(
+            figure.add_subplot(grid[:2, :2]),
+            photo,
+            "the photograph",
+            f"{photo.shape} uint8, channels last",
+            size=14,
+        )
+        figure.axes[0].annotate(
+            "Chelsea, photographed by Stefan van der Walt (CC0)",
+            (0, 0),
+            (0, -8),
+            size=8.5,
+            color=DIM,
+            xycoords="axes fraction",
+            textcoords="offset points",
+            va="top",
+        )
         for i, (title, call, picture, cmap) in enumerate(_gallery(photo[:, :450])):
             _image(figure.add_subplot(grid[i // 4, 2 + i % 4]), picture, title, call, cmap)
         _scan_line(figure.add_subplot(grid[2, :2]), photo)
         _routes((figure.add_subplot(grid[2, 2]), figure.add_subplot(grid[2, 3])), photo)
-        for i, (key, title, call) in enumerate((
+        for i, (key, title, call) in enumerate(
+            (
                 ("pixels", "a few pixels", "one window of 3 × 3"),
                 ("max", "gradient of one output: max", "vjp(max_pool2d, x, 3, 2)"),
                 ("avg", "gradient of one output: average", "vjp(avg_pool2d, x, 3, 2)"),
-                ("all", "gradient of all outputs: max", "shared pixels add up"))):
+                ("all", "gradient of all outputs: max", "shared pixels add up"),
+            )
+        ):
             _patch(figure.add_subplot(grid[3, i]), patch[key], title, call, key)
         _speed(figure.add_subplot(grid[2:, 4:]), results)
         figure.savefig(file, dpi=110, format="png")
 
 
 def _titles(ax: Any, title: str, call: str, size: int = 11) -> None:
-    for text, above, style in ((call, 5, {"size": 8.5, "color": DIM, "family": "DejaVu Sans Mono"}),
-                               (title, 18, {"size": size, "weight": "bold"})):
+    for text, above, style in (
+        (call, 5, {"size": 8.5, "color": DIM, "family": "DejaVu Sans Mono"}),
+        (title, 18, {"size": size, "weight": "bold"}),
+    ):
         ax.annotate(text, (0, 1), (0, above), xycoords="axes fraction", textcoords="offset points", **style)
 
 
-def _image(ax: Any, picture: np.ndarray, title: str, call: str, cmap: str | None = None, size: int = 11) -> None:
+def _image(
+    ax: Any, picture: np.ndarray, title: str, call: str, cmap: str | None = None, size: int = 11
+) -> None:
     ax.imshow(picture, cmap=cmap, interpolation="nearest", extent=(0, 451, 300, 0))
     ax.set_anchor("N")
     ax.set_axis_off()
@@ -70,15 +110,27 @@ def _gallery(photo: np.ndarray) -> list[tuple[str, str, np.ndarray, str | None]]
     return [
         ("max", "max_pool2d(x, 10)", nbp.max_pool2d(photo, 10, axes=axes), None),
         ("min", "min_pool2d(x, 10)", nbp.min_pool2d(photo, 10, axes=axes), None),
-        ("average", "avg_pool2d(x, 10, dtype=uint8)",
-         nbp.avg_pool2d(photo, 10, axes=axes, dtype=np.uint8), None),
+        (
+            "average",
+            "avg_pool2d(x, 10, dtype=uint8)",
+            nbp.avg_pool2d(photo, 10, axes=axes, dtype=np.uint8),
+            None,
+        ),
         ("sum", "sum_pool2d(edges, 10)", nbp.sum_pool2d(edges, 10), "magma"),
         ("overlapping windows", "max_pool2d(x, 9, 1, 4)", nbp.max_pool2d(photo, 9, 1, 4, axes=axes), None),
         ("max − min: outlines", "3 × 3, stride 1, padding 1", edges, "gray"),
-        ("any shape of window", "avg_pool2d(x, (2, 45))",
-         nbp.avg_pool2d(photo, (2, 45), axes=axes, dtype=np.uint8), None),
-        ("3-D: twelve frames at once", "avg_pool3d(clip, (12, 2, 2))",
-         nbp.avg_pool3d(clip, (12, 2, 2), axes=(0, 1, 2), dtype=np.uint8)[0], None),
+        (
+            "any shape of window",
+            "avg_pool2d(x, (2, 45))",
+            nbp.avg_pool2d(photo, (2, 45), axes=axes, dtype=np.uint8),
+            None,
+        ),
+        (
+            "3-D: twelve frames at once",
+            "avg_pool3d(clip, (12, 2, 2))",
+            nbp.avg_pool3d(clip, (12, 2, 2), axes=(0, 1, 2), dtype=np.uint8)[0],
+            None,
+        ),
     ]
 
 
@@ -93,7 +145,9 @@ def _routes(axes: tuple[Any, Any], photo: np.ndarray) -> None:
     axes[0].imshow(eye, extent=extent, interpolation="nearest", alpha=0.75)
     axes[0].hlines(np.arange(0, 61, 10), 0, 90, color=BACK, lw=1)
     axes[0].vlines(np.arange(0, 91, 10), 0, 60, color=BACK, lw=1)
-    axes[0].scatter(columns + 0.5, rows + 0.5, s=15, color=COLOURS["max"], edgecolor=BACK, lw=0.7, zorder=3, clip_on=False)
+    axes[0].scatter(
+        columns + 0.5, rows + 0.5, s=15, color=COLOURS["max"], edgecolor=BACK, lw=0.7, zorder=3, clip_on=False
+    )
     _titles(axes[0], "where the maxima stand", "max_pool2d(x, 10, return_indices=True)")
 
     y, pullback = nbp.vjp(nbp.max_pool2d, green, 5, 1, 2)
@@ -118,8 +172,16 @@ def _scan_line(ax: Any, photo: np.ndarray) -> None:
     ax.set_xlim(0, line.size - 1)
     ax.set_xticks([])
     ax.set_ylim(bottom=0)
-    ax.legend(ncols=4, frameon=False, fontsize=8, loc="upper right", bbox_to_anchor=(1.01, 1.17), labelcolor=TEXT,
-              handlelength=1.3, columnspacing=1.2)
+    ax.legend(
+        ncols=4,
+        frameon=False,
+        fontsize=8,
+        loc="upper right",
+        bbox_to_anchor=(1.01, 1.17),
+        labelcolor=TEXT,
+        handlelength=1.3,
+        columnspacing=1.2,
+    )
     _titles(ax, "1-D: one row of pixels", "max_pool1d(row, 15, 1, 7)")
 
 
@@ -129,13 +191,26 @@ def _patch(ax: Any, values: np.ndarray, title: str, call: str, key: str) -> None
 
     colour = COLOURS.get(key, COLOURS["max"])
     cmap = "gray" if key == "pixels" else LinearSegmentedColormap.from_list(key, [CARD, colour])
-    ax.imshow(values, cmap=cmap, vmin=None if key == "pixels" else 0, vmax=None if key == "pixels" else
-              values.max() * (2.2 if key == "avg" else 1), aspect="auto")
+    ax.imshow(
+        values,
+        cmap=cmap,
+        vmin=None if key == "pixels" else 0,
+        vmax=None if key == "pixels" else values.max() * (2.2 if key == "avg" else 1),
+        aspect="auto",
+    )
     middle = (values.min() + values.max()) / 2
     for (i, j), v in np.ndenumerate(values):
         if key == "pixels" or v:
             ink = BACK if key != "avg" and v > middle else TEXT
-            ax.text(j, i, f"{v:.2f}".lstrip("0") if key == "avg" else f"{v:.0f}", ha="center", va="center", size=8.5, color=ink)
+            ax.text(
+                j,
+                i,
+                f"{v:.2f}".lstrip("0") if key == "avg" else f"{v:.0f}",
+                ha="center",
+                va="center",
+                size=8.5,
+                color=ink,
+            )
     ax.set_xticks(np.arange(-0.5, 7), [])
     ax.set_yticks(np.arange(-0.5, 7), [])
     ax.grid(color=BACK, lw=1)
@@ -143,16 +218,33 @@ def _patch(ax: Any, values: np.ndarray, title: str, call: str, key: str) -> None
     for spine in ax.spines.values():
         spine.set_visible(False)
     if key != "all":
-        ax.add_patch(Rectangle((1.5, 1.5), 3, 3, fill=False, ec=COLOURS["max" if key == "pixels" else key], lw=2))
+        ax.add_patch(
+            Rectangle((1.5, 1.5), 3, 3, fill=False, ec=COLOURS["max" if key == "pixels" else key], lw=2)
+        )
     _titles(ax, title, call)
 
 
 def _speed(ax: Any, results: list[Result]) -> None:
     shown = [r for r in results if r.kind.on in ("planes", "clip") and len(r.kind.title) < 29]
     y = np.arange(len(shown))[::-1]
-    ax.barh(y, [r.share * 100 for r in shown], height=0.62, color=[COLOURS[r.kind.fn[:3]] for r in shown], alpha=0.9)
+    ax.barh(
+        y,
+        [r.share * 100 for r in shown],
+        height=0.62,
+        color=[COLOURS[r.kind.fn[:3]] for r in shown],
+        alpha=0.9,
+    )
     for at, r in zip(y, shown, strict=True):
-        ax.text(2, at, f"{r.nbytes / r.seconds / 1e9:.1f} GB/s", va="center", size=7.5, weight="bold", color=BACK)
+        inside = r.share > 0.2
+        ax.text(
+            2 if inside else r.share * 100 + 2,
+            at,
+            f"{r.nbytes / r.seconds / 1e9:.1f} GB/s",
+            va="center",
+            size=7.5,
+            weight="bold",
+            color=BACK if inside else DIM,
+        )
     ax.set_yticks(y, [r.kind.title for r in shown], family="DejaVu Sans Mono", size=7)
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(-0.7, len(shown) - 0.3)

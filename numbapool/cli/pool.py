@@ -25,7 +25,12 @@ from .console import CommandError, extra, replacing
 
 HELP = "pool an image or an .npy array"
 PILLOW = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
-CHANNELS = {("PNG", "uint8"): (1, 2, 3, 4), ("PNG", "uint16"): (1,), ("PNG", "bool"): (1,), ("JPEG", "uint8"): (1, 3)}
+CHANNELS = {
+    ("PNG", "uint8"): (1, 2, 3, 4),
+    ("PNG", "uint16"): (1,),
+    ("PNG", "bool"): (1,),
+    ("JPEG", "uint8"): (1, 3),
+}
 TIFF = (".tif", ".tiff")
 SUFFIXES = (*PILLOW, *TIFF, ".npy")
 
@@ -81,13 +86,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--op", required=True, choices=("max", "min", "avg", "sum"))
     parser.add_argument("--window", required=True, type=_sizes, metavar="K[,K]", help="window size")
     parser.add_argument("--stride", type=_sizes, metavar="S[,S]", help="default: the window size")
-    parser.add_argument("--padding", type=_padding, default=0, metavar="P[,P]",
-                        help="a number, before:after, or valid, same, same_lower; default: 0")
+    parser.add_argument(
+        "--padding",
+        type=_padding,
+        default=0,
+        metavar="P[,P]",
+        help="a number, before:after, or valid, same, same_lower; default: 0",
+    )
     parser.add_argument("--dilation", type=_sizes, default=1, metavar="D[,D]", help="default: 1")
-    parser.add_argument("--axes", type=_axes, metavar="A[,A]", help="axes to pool; write --axes=-2,-1 if the first is negative")
+    parser.add_argument(
+        "--axes",
+        type=_axes,
+        metavar="A[,A]",
+        help="axes to pool; write --axes=-2,-1 if the first is negative",
+    )
     parser.add_argument("--ceil-mode", action="store_true", help="keep the smaller last window")
-    parser.add_argument("--count-include-pad", action=argparse.BooleanOptionalAction, default=True,
-                        help="avg: count padding in the divisor (default: yes)")
+    parser.add_argument(
+        "--count-include-pad",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="avg: count padding in the divisor (default: yes)",
+    )
     parser.add_argument("--dtype", type=_dtype, help="avg, sum: dtype of the result")
 
 
@@ -114,7 +133,9 @@ def run(args: argparse.Namespace) -> None:
     print(f"{args.input} {x.shape} {x.dtype} -> {args.output} {y.shape} {y.dtype} in {seconds * 1e3:.1f} ms")
 
 
-def _default_axes(args: argparse.Namespace, x: np.ndarray, image_axes: tuple[int, int] | None) -> tuple[int, ...]:
+def _default_axes(
+    args: argparse.Namespace, x: np.ndarray, image_axes: tuple[int, int] | None
+) -> tuple[int, ...]:
     n = len(args.window) if isinstance(args.window, tuple) else min(2, x.ndim)
     if image_axes is None:
         if n > x.ndim:
@@ -152,7 +173,9 @@ def _read_pillow(path: Path) -> np.ndarray:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         image: Image.Image = file
         if file.tile and "16" in str(file.tile[0]) and image.mode in ("RGB", "RGBA", "LA"):
-            raise CommandError(f"{path} has 16-bit colours, which Pillow would cut to 8: save it as .tif or .npy")
+            raise CommandError(
+                f"{path} has 16-bit colours, which Pillow would cut to 8: save it as .tif or .npy"
+            )
         if image.mode in ("P", "PA"):  # pooling numbers of colours means nothing
             image = image.convert("RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB")
         return np.asarray(ImageOps.exif_transpose(image))
@@ -179,7 +202,9 @@ def _write_pillow(path: Path, y: np.ndarray) -> None:
     format = PILLOW[path.suffix.lower()]
     channels = 1 if y.ndim == 2 else y.shape[-1] if y.ndim == 3 else 0
     if channels not in CHANNELS.get((format, y.dtype.name), ()):
-        raise CommandError(f"a {path.suffix} file cannot hold {y.shape} {y.dtype}: write .tif or .npy instead, "
-                           "or (avg, sum) choose another --dtype")
+        raise CommandError(
+            f"a {path.suffix} file cannot hold {y.shape} {y.dtype}: write .tif or .npy instead, "
+            "or (avg, sum) choose another --dtype"
+        )
     with replacing(path) as file:
         Image.fromarray(y[..., 0] if y.ndim == 3 and channels == 1 else y).save(file, format)

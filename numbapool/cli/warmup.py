@@ -22,15 +22,32 @@ MORE_DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint16", "uint32", "u
 
 # (window, stride, padding, axes): side by side, overlapping by stride 2 and 1, any other stride, wide and tall;
 # then channels last.
-WINDOWS = [(2, 2, 0, (-2, -1)), (3, 2, 1, (-2, -1)), (3, 1, 1, (-2, -1)), (4, 3, 0, (-2, -1)), (31, 1, 15, (-2, -1)),
-           (2, 2, 0, (0, 1)), (3, 1, 1, (0, 1)), (31, 1, 15, (0, 1))]
+WINDOWS = [
+    (2, 2, 0, (-2, -1)),
+    (3, 2, 1, (-2, -1)),
+    (3, 1, 1, (-2, -1)),
+    (4, 3, 0, (-2, -1)),
+    (31, 1, 15, (-2, -1)),
+    (2, 2, 0, (0, 1)),
+    (3, 1, 1, (0, 1)),
+    (31, 1, 15, (0, 1)),
+]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--ops", type=_names, default=OPS, metavar="A,B", help=f"of {','.join(OPS)}; default: all")
-    parser.add_argument("--dtypes", type=_names, default=DTYPES, metavar="A,B",
-                        help=f"default: {','.join(DTYPES)}; also {','.join(MORE_DTYPES)}")
-    parser.add_argument("--list", action="store_true", help="print a table of the kernels: name, seconds, cached")
+    parser.add_argument(
+        "--ops", type=_names, default=OPS, metavar="A,B", help=f"of {','.join(OPS)}; default: all"
+    )
+    parser.add_argument(
+        "--dtypes",
+        type=_names,
+        default=DTYPES,
+        metavar="A,B",
+        help=f"default: {','.join(DTYPES)}; also {','.join(MORE_DTYPES)}",
+    )
+    parser.add_argument(
+        "--list", action="store_true", help="print a table of the kernels: name, seconds, cached"
+    )
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -71,7 +88,9 @@ def _backward(op: str, dtype: str) -> None:
 def run(args: argparse.Namespace) -> None:
     for name, given, known in (("ops", args.ops, OPS), ("dtypes", args.dtypes, DTYPES + MORE_DTYPES)):
         if unknown := [g for g in given if g not in known]:
-            args.command.error(f"argument --{name}: invalid choice: {unknown[0]!r} (choose from {', '.join(known)})")
+            args.command.error(
+                f"argument --{name}: invalid choice: {unknown[0]!r} (choose from {', '.join(known)})"
+            )
 
     start = time.perf_counter()
     steps = list(_steps(args.ops, args.dtypes))
@@ -84,9 +103,14 @@ def run(args: argparse.Namespace) -> None:
 
     kernels = build.kernels()
     if args.list:
-        rows = [(k.name, f"{k.seconds:.2f}", "yes" if k.cached else "no") for k in sorted(kernels, key=lambda k: k.name)]
+        rows = [
+            (k.name, f"{k.seconds:.2f}", "yes" if k.cached else "no")
+            for k in sorted(kernels, key=lambda k: k.name)
+        ]
         print(table(("kernel", "seconds", "from the cache"), rows))
         print()
     new = [k for k in kernels if not k.cached]
-    print(f"{len(kernels)} kernels ready in {time.perf_counter() - start:.1f} s: {len(new)} compiled "
-          f"({sum(k.seconds for k in new):.1f} s), {len(kernels) - len(new)} from the cache")
+    print(
+        f"{len(kernels)} kernels ready in {time.perf_counter() - start:.1f} s: {len(new)} compiled "
+        f"({sum(k.seconds for k in new):.1f} s), {len(kernels) - len(new)} from the cache"
+    )

@@ -118,10 +118,9 @@ def helper(function, named_types):
         def codegen(context, builder, sig, values):
             if straight:
                 return _trace(function, context, builder, sig.args, values, sig.return_type)
-            library = context.active_code_library
-            if lowered.get(sig.args, (None,))[0] is not library:
-                lowered[sig.args] = library, _lower(function, sig.args, sig.return_type, library)
-            return context.call_internal_no_propagate(builder, lowered[sig.args][1].fndesc, sig, values)[1]
+            if sig.args not in lowered:  # a helper belongs to one kernel, so to one library
+                lowered[sig.args] = _lower(function, sig.args, sig.return_type, context.active_code_library).fndesc
+            return context.call_internal_no_propagate(builder, lowered[sig.args], sig, values)[1]
 
         return signature(returns, *args), codegen
 

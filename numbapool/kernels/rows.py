@@ -11,7 +11,7 @@ from numbapool.kernels.block import *
 TEMPLATE = True
 
 
-def vertical(taps, count, source, step, row, span, at, n):
+def vertical(taps, count, source, step, streams, row, span, at, n):
     """Merge n elements of each row in the list `taps` into the scratch row, from element `at` on."""
     if step != X_SIZE:
         for i in range(n):
@@ -20,18 +20,41 @@ def vertical(taps, count, source, step, row, span, at, n):
                 acc = merge(acc, tap_1(source + word(taps, 2 * t) + i * step, word(taps, 2 * t + 1)))
             push_1(row, span, at + i, acc)
     elif n >= LANES:
-        for j in range(0, n, LANES):
-            i = min(j, n - LANES)  # the last vector overlaps its neighbour: no scalar tail
-            here = source + i * X_SIZE
-            acc = tap(here + word(taps, 0), word(taps, 1))
+        whole = n // LANES * LANES
+        if streams:
+            first_row(source + word(taps, 0), word(taps, 1), row, span, at, whole)
             for t in range(1, count):
-                acc = merge(acc, tap(here + word(taps, 2 * t), word(taps, 2 * t + 1)))
-            push(row, span, at + i, acc)
+                next_row(source + word(taps, 2 * t), word(taps, 2 * t + 1), row, span, at, whole)
+        else:
+            merge_rows(taps, count, source, row, span, at, 0, whole)
+        if whole < n:  # the last vector overlaps its neighbour: no scalar tail
+            merge_rows(taps, count, source, row, span, at, n - LANES, n)
     else:
         acc = tap_n(source + word(taps, 0), n, word(taps, 1))
         for t in range(1, count):
             acc = merge(acc, tap_n(source + word(taps, 2 * t), n, word(taps, 2 * t + 1)))
         push(row, span, at, acc)
+
+
+def merge_rows(taps, count, source, row, span, at, first, last):
+    """All taps of a vector at once, in a register."""
+    for i in range(first, last, LANES):
+        here = source + i * X_SIZE
+        acc = tap(here + word(taps, 0), word(taps, 1))
+        for t in range(1, count):
+            acc = merge(acc, tap(here + word(taps, 2 * t), word(taps, 2 * t + 1)))
+        push(row, span, at + i, acc)
+
+
+def first_row(source, key, row, span, at, n):
+    """The rows one after the other: several short streams in one page would keep memory from reading ahead."""
+    for i in range(0, n, LANES):
+        push(row, span, at + i, tap(source + i * X_SIZE, key))
+
+
+def next_row(source, key, row, span, at, n):
+    for i in range(0, n, LANES):
+        push(row, span, at + i, merge(pull(row, span, at + i, 0), tap(source + i * X_SIZE, key)))
 
 
 def clear(row, span, first, last):
@@ -121,16 +144,17 @@ def horizontal(args, row, span, first, line, line_span, y, keys, columns, inner,
 
 def fill_row(args, taps, count, source, row, span, at, columns, inner):
     """Vertical stage for one group: `columns` × `inner` elements, as few runs of neighbours as the strides allow."""
+    streams = word(args, STREAMS)
     if count == 0:
         clear(row, span, at, at + columns * inner)
     elif inner == 1:
-        vertical(taps, count, source, word(args, X_W), row, span, at, columns)
+        vertical(taps, count, source, word(args, X_W), streams, row, span, at, columns)
     elif word(args, PACKED):
-        vertical(taps, count, source, X_SIZE, row, span, at, columns * inner)
+        vertical(taps, count, source, X_SIZE, streams, row, span, at, columns * inner)
     else:
         for w in range(columns):
             here = source + w * word(args, X_W)
-            vertical(taps, count, here, word(args, X_I), row, span, at + w * inner, inner)
+            vertical(taps, count, here, word(args, X_I), streams, row, span, at + w * inner, inner)
 
 
 def finish_row(args, row, span, taps, line, line_span, y, keys, groups, columns, inner, rows, divisors):
