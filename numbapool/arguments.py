@@ -55,11 +55,15 @@ def padding_pairs(value: Any, n: int) -> str | tuple[tuple[int, int], ...]:
     """A mode, or one (before, after) pair per axis."""
     if isinstance(value, str):
         if value not in MODES:
-            raise ValueError(f"padding must be an int, ints or pairs per axis, or one of {MODES}, not {value!r}")
+            raise ValueError(
+                f"padding must be an int, ints or pairs per axis, or one of {MODES}, not {value!r}"
+            )
         return value
     if _sequence(value) and any(_sequence(v) for v in value):
         if len(value) != n:
-            raise ValueError(f"padding must have one (before, after) pair per pooled axis ({n}), not {value!r}")
+            raise ValueError(
+                f"padding must have one (before, after) pair per pooled axis ({n}), not {value!r}"
+            )
         pairs = []
         for pair in value:
             if not _sequence(pair) or len(pair) != 2:
@@ -141,7 +145,9 @@ def output(value: Any, shape: Sequence[int], dtype: np.dtype, name: str = "out")
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{name} must be a numpy.ndarray, not {type(value).__name__}")
     if value.dtype != dtype or not value.dtype.isnative:
-        raise TypeError(f"{name} must have dtype {dtype}, not {value.dtype.newbyteorder('=') if value.dtype == dtype else value.dtype}")
+        raise TypeError(
+            f"{name} must have dtype {dtype}, not {value.dtype.newbyteorder('=') if value.dtype == dtype else value.dtype}"
+        )
     if value.shape != tuple(shape):
         raise ValueError(f"{name} must have shape {tuple(shape)}, not {value.shape}")
     if not value.flags.writeable:

@@ -3,8 +3,6 @@
 A dtype is known by its name. `bfloat16` is the type of that name that ml_dtypes registers with NumPy; no package is imported for it.
 """
 
-import numpy as np
-
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 SIGNED = ("int8", "int16", "int32", "int64")
 UNSIGNED = ("uint8", "uint16", "uint32", "uint64")

@@ -28,7 +28,7 @@ class Canonical:
     axes: tuple[int, int, int]
     inner: int
     outer: int
-    steps: list[tuple[int, int, int, int, int]]
+    steps: list[tuple[int, ...]]
     tables: list[np.ndarray]
 
 

@@ -94,7 +94,16 @@ def window_request(
 
     windows = {}
     for i, a in enumerate(given):
-        windows[a] = _along(x.shape[a], a, kernel[i], steps[i], pads if isinstance(pads, str) else pads[i], spread[i], ceil_mode, include)
+        windows[a] = _along(
+            x.shape[a],
+            a,
+            kernel[i],
+            steps[i],
+            pads if isinstance(pads, str) else pads[i],
+            spread[i],
+            ceil_mode,
+            include,
+        )
     ordered = tuple(sorted(given))
     request = Request(
         reduction, x, ordered, tuple(windows[a] for a in ordered), dtype, override, indices, (None, None)
@@ -131,7 +140,9 @@ def _check_size(request: Request) -> None:
     for n in request.shape:
         size *= n
     if size * 8 > LIMIT:
-        raise ValueError(f"kernel_size, stride and padding give a result of shape {request.shape}, which cannot exist")
+        raise ValueError(
+            f"kernel_size, stride and padding give a result of shape {request.shape}, which cannot exist"
+        )
 
 
 def _check_out(request: Request, out: Any) -> tuple[np.ndarray | None, np.ndarray | None]:

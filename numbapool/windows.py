@@ -20,12 +20,22 @@ class Windows:
     table: np.ndarray  # (count, 4) int64: start, stop, first, extent
     step: int = 1
     regular: tuple[int, int, int] | None = None  # (kernel, stride, before): the windows slide
-    up: tuple[int, int] = (1, 0)  # the elements stand at q·up[0] - up[1] on the line that the windows slide along
+    up: tuple[int, int] = (
+        1,
+        0,
+    )  # the elements stand at q·up[0] - up[1] on the line that the windows slide along
 
     @property
     def count(self) -> int:
         """Number of windows."""
         return len(self.table)
+
+    @property
+    def sliding(self) -> tuple[int, int, int]:
+        """`regular`, of windows that must be."""
+        if self.regular is None:
+            raise NotImplementedError("these windows do not slide")
+        return self.regular
 
     @cached_property
     def most(self) -> int:
@@ -46,9 +56,7 @@ class Windows:
 
         ``first`` is the tap that the element is in the first of them, and each further one has it as a tap `tap_step` lower. `extent` is 1.
         """
-        if self.regular is None:
-            raise NotImplementedError("transposed tables of irregular windows")
-        kernel, stride, before = self.regular
+        kernel, stride, before = self.sliding
         i = np.arange(self.size, dtype=np.int64) + before
         reach = (kernel - 1) * self.step
         # i − o·stride = tap·dilation: the solutions o are `step` apart.
@@ -73,8 +81,14 @@ class Windows:
     @cached_property
     def transposed_line(self) -> Windows:
         """The windows of backward as windows that slide by one along a line on which the outputs stand `stride` apart."""
-        kernel, stride, before = self.regular
-        return Windows(self.count, self.transposed.table, self.step, (kernel, 1, (kernel - 1) * self.step), (stride, before))
+        kernel, stride, before = self.sliding
+        return Windows(
+            self.count,
+            self.transposed.table,
+            self.step,
+            (kernel, 1, (kernel - 1) * self.step),
+            (stride, before),
+        )
 
     @cached_property
     def even(self) -> bool:

@@ -6,6 +6,7 @@ import numpy as np
 
 from numbapool.backends import plans
 
+
 def run(request):
     """Carry out a request; the result, or with `return_indices` the pair (y, indices)."""
     y, keys = _forward(request, "positions" if request.indices else None)
@@ -35,10 +36,20 @@ def vjp(request):
             return dx
         if request.reduction.selecting:
             key = "places" if keys.dtype == np.uint8 else "positions"
-            plan = plans.selecting(shape, dx.strides, dtype.name, axes, windows, dy.dtype.name, dy.strides, key, keys.strides)
+            plan = plans.selecting(
+                shape, dx.strides, dtype.name, axes, windows, dy.dtype.name, dy.strides, key, keys.strides
+            )
         else:
             plan = plans.weighted(
-                request.reduction.mean, shape, dx.strides, dtype.name, axes, windows, dy.dtype.name, request.divisor, dy.strides
+                request.reduction.mean,
+                shape,
+                dx.strides,
+                dtype.name,
+                axes,
+                windows,
+                dy.dtype.name,
+                request.divisor,
+                dy.strides,
             )
         plan.run(dy, dx, keys)
         return dx
@@ -60,10 +71,16 @@ def _forward(request, key):
     kind = key and plans.key_kind(request.windows)
     saved = None
     if kind:
-        saved = empty(shape, order, np.uint8) if kind == "places" else empty(shape, order, np.int64) if keys is None else keys
+        saved = (
+            empty(shape, order, np.uint8)
+            if kind == "places"
+            else empty(shape, order, np.int64)
+            if keys is None
+            else keys
+        )
     plan = plans.forward(
         request.reduction, x.shape, x.strides, x.dtype.name, request.axes, request.windows, request.dtype, request.divisor,
-        y.strides, kind, saved.strides if kind else None,
+        y.strides, kind, None if saved is None else saved.strides,
     )  # fmt: skip
     plan.run(x, y, saved)
     if key == "positions" and kind == "places":

@@ -168,11 +168,15 @@ def _divisors(extents, types, inner, lanes):
 def key_kind(windows):
     """Whether the chosen elements of such windows are saved as a byte, the number of the tap, or as an index."""
     taps = _size([w.most for w in windows])
-    return "places" if taps <= MOST_PLACES and all(w.most < min(TALL, BROAD) for w in windows) else "positions"
+    return (
+        "places" if taps <= MOST_PLACES and all(w.most < min(TALL, BROAD) for w in windows) else "positions"
+    )
 
 
-def _name(*parts):
-    return "_".join(dict.fromkeys(p for p in parts if p))
+def _name(reduction, form, types, key=None):
+    """The name of a kernel tells it from all others; equal types are named once."""
+    names = (types.x, types.acc, types.y)
+    return "_".join(n for n in (reduction, form, *(names[:1] if len(set(names)) == 1 else names), key) if n)
 
 
 @lru_cache(maxsize=512)
@@ -207,7 +211,7 @@ def forward(reduction, shape, strides, x_name, axes, windows, y_name, divisor, y
     is_large = precise or queued or w.most >= BROAD or key == "positions"
     types = broad if is_large else narrow
     key_name = {None: None, "places": "uint8", "positions": "int64"}[key]
-    name = _name(reduction.name, "large" if is_large else "rows", types.x, types.acc, types.y, key)
+    name = _name(reduction.name, "large" if is_large else "rows", types, key)
     kernel = build.kernel(large if is_large else rows, lambda: bind.forward(reduction, types, key_name), name)
     lanes = bind.lanes_for(types.x, types.acc, types.y)
     acc, x_item, y_item = (dtypes.itemsize(n) for n in (types.acc, types.x, types.y))
@@ -219,7 +223,9 @@ def forward(reduction, shape, strides, x_name, axes, windows, y_name, divisor, y
         fields |= {f"K_{role}": 0 for role in "GDHWI"}
 
     tables = [d.table, h.table]
-    weights = _weights(view, axes, [shape[a] if key == "positions" else v.most for a, v in zip(axes, windows, strict=True)])
+    weights = _weights(
+        view, axes, [shape[a] if key == "positions" else v.most for a, v in zip(axes, windows, strict=True)]
+    )
     steps = weights
     if key == "positions":  # taps are numbered by the element that they fall on
         tables = [_with_column(t, block.FIRST, t[:, block.START]) for t in tables]
@@ -272,16 +278,21 @@ def weighted(mean, shape, strides, x_name, axes, windows, dy_name, divisor, dy_s
     even = not mean or divisor is not None or all(w.even for w in windows)
     constant = 1.0
     if mean and even:
-        constant = divisor if divisor is not None else _size([int(w.table[0, block.EXTENT]) for w in windows])
+        extents = _size([int(w.table[0, block.EXTENT]) for w in windows])
+        constant = divisor if divisor is not None else extents or 1  # windows without an element have no gradient
     if even and all(w.regular[1] == 1 for w in windows):
-        dy_shape = tuple(dict(zip(axes, (w.count for w in windows), strict=True)).get(a, n) for a, n in enumerate(shape))
+        dy_shape = tuple(
+            dict(zip(axes, (w.count for w in windows), strict=True)).get(a, n) for a, n in enumerate(shape)
+        )
         lines = tuple(_plain(w) for w in windows)
-        return forward(AVG, dy_shape, dy_strides, dy_name, axes, lines, x_name, float(constant), strides, None, None)
+        return forward(
+            AVG, dy_shape, dy_strides, dy_name, axes, lines, x_name, float(constant), strides, None, None
+        )
 
     view, (d, h, w) = _backward_view(shape, strides, axes, windows, dy_strides)
     td, th, tw = d.transposed, h.transposed, w.transposed_line
     types = AVG.types(dy_name, x_name, td.most * th.most * w.most > 16 * ROUNDINGS)
-    name = _name("avg", "spread", types.x, types.acc, types.y)
+    name = _name("avg", "spread", types)
     kernel = build.kernel(spread, lambda: bind.backward(types, None, False), name)
     lanes = bind.lanes_for(types.x, types.acc, types.y)
     acc, x_item, y_item = (dtypes.itemsize(n) for n in (types.acc, types.x, types.y))
@@ -315,7 +326,12 @@ def _plain(windows):
     from numbapool.windows import Windows
 
     kernel, _, before = windows.regular
-    return Windows(windows.count, windows.transposed.table, windows.transposed.step, (kernel, 1, (kernel - 1) * windows.step - before))
+    return Windows(
+        windows.count,
+        windows.transposed.table,
+        windows.transposed.step,
+        (kernel, 1, (kernel - 1) * windows.step - before),
+    )
 
 
 @lru_cache(maxsize=512)
@@ -337,7 +353,9 @@ def _routed(shape, strides, x_name, axes, windows, dy_name, dy_strides, key_stri
     view, (d, h, w) = _backward_view(shape, strides, axes, windows, dy_strides, key_strides)
     td, th, tw = d.transposed, h.transposed, w.transposed_line
     types = AVG.types(dy_name, x_name, False)
-    kernel = build.kernel(route, lambda: bind.backward(types, "uint8", True), _name("route", types.x, types.acc, types.y))
+    kernel = build.kernel(
+        route, lambda: bind.backward(types, "uint8", True), _name("any", "route", types)
+    )
     lanes = bind.lanes_for(types.x, types.acc, types.y)
     acc, x_item, y_item = (dtypes.itemsize(n) for n in (types.acc, types.x, types.y))
     fields, capacity = _tiles(view, td, th, tw, acc, lanes, x_item, False)
@@ -364,7 +382,7 @@ def _scattered(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, 
 
     view, (d, h, w) = _backward_view(shape, strides, axes, windows, dy_strides, key_strides, ordered=True)
     types = AVG.types(dy_name, x_name, False)
-    name = _name("scatter", types.x, types.acc, types.y, key)
+    name = _name("any", "scatter", types, key)
     key_name = "uint8" if key == "places" else "int64"
     kernel = build.kernel(scatter, lambda: bind.backward(types, key_name, False), name)
     lanes = bind.lanes_for(types.x, types.acc, types.y)

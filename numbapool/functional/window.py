@@ -80,7 +80,6 @@ _SUM_NOTES = """Small windows of float32 are summed in float32 (at most four rou
 once. Integers are summed exactly in 64 bits. Nothing is ever subtracted, so inf, NaN and rounding errors stay in their window."""
 
 
-
 _EXAMPLES = {
     ("max", 1): ">>> nbp.max_pool1d([1., 5., 2., 3.], 2, 1)\narray([5., 5., 3.])",
     ("max", 2): ">>> nbp.max_pool2d(np.arange(9.).reshape(3, 3), 2, 1)\narray([[4., 5.],\n       [7., 8.]])",
@@ -92,7 +91,10 @@ _EXAMPLES = {
     ("avg", 2): ">>> nbp.avg_pool2d(np.arange(9.).reshape(3, 3), 2, 1)\narray([[2., 3.],\n       [5., 6.]])",
     ("avg", 3): ">>> nbp.avg_pool3d(np.arange(8.).reshape(2, 2, 2), 2)\narray([[[3.5]]])",
     ("sum", 1): ">>> nbp.sum_pool1d([1., 2., 3.], 2, 1)\narray([3., 5.])",
-    ("sum", 2): ">>> nbp.sum_pool2d(np.ones((4, 4), np.uint8), 2)\narray([[4, 4],\n       [4, 4]], dtype=uint64)",
+    (
+        "sum",
+        2,
+    ): ">>> nbp.sum_pool2d(np.ones((4, 4), np.uint8), 2)\narray([[4, 4],\n       [4, 4]], dtype=uint64)",
     ("sum", 3): ">>> nbp.sum_pool3d(np.arange(8.).reshape(2, 2, 2), 2)\narray([[[28.]]])",
 }
 
@@ -100,7 +102,9 @@ _EXAMPLES = {
 def _document(function: Callable[..., Any], name: str, n: int, **text: str) -> None:
     function.__name__ = function.__qualname__ = f"{name}_pool{n}d"
     function.__module__ = __name__
-    function.__doc__ = _DOC.format(n=n, axes=_AXES[n][0], axis_word=_AXES[n][1], example=_EXAMPLES[name, n], **text)
+    function.__doc__ = _DOC.format(
+        n=n, axes=_AXES[n][0], axis_word=_AXES[n][1], example=_EXAMPLES[name, n], **text
+    )
 
 
 def _extreme(name: str, reduction: Reduction, n: int):
@@ -116,7 +120,7 @@ def _extreme(name: str, reduction: Reduction, n: int):
         parameters=_DILATION.format(kw="") + _CEIL + _INDICES.format(what=word),
         dtype="", weights="", out="ndarray or, with `return_indices`, a pair (y, indices) of which either may be None",
         returns=f"y : ndarray\n    The {word} of every window, of x's dtype and memory order.\nindices : ndarray of int64\n    Only with `return_indices`.",
-        notes=_EXTREME_NOTES, reference="The conventions of ``torch.nn.functional.max_pool%dd``; K. Yamaguchi et al., ICSLP 1990, for max pooling." % n,
+        notes=_EXTREME_NOTES, reference=f"The conventions of ``torch.nn.functional.max_pool{n}d``; K. Yamaguchi et al., ICSLP 1990, for max pooling.",
     )  # fmt: skip
     return public(pool)
 
@@ -133,7 +137,7 @@ def _avg(n: int):
         parameters=_CEIL + _COUNT + _DILATION.format(kw=", keyword only"),
         dtype=_DTYPE.format(numpy="mean", integers="float64 otherwise; an integer dtype rounds half to even"), weights=", weights", out="ndarray",
         returns="y : ndarray\n    The mean of every window, in x's memory order.",
-        notes=_SUM_NOTES, reference="The conventions of ``torch.nn.functional.avg_pool%dd``; Y. LeCun et al., Proc. IEEE 86 (1998), for average pooling." % n,
+        notes=_SUM_NOTES, reference=f"The conventions of ``torch.nn.functional.avg_pool{n}d``; Y. LeCun et al., Proc. IEEE 86 (1998), for average pooling.",
     )  # fmt: skip
     return public(pool)
 

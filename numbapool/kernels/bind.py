@@ -81,15 +81,24 @@ def backward(types, key, keyed_rows):
         "put_y": p.putter(types.end, types.y),
     }
     if keyed_rows:
-        names |= functions(keyed) | _keys(p, key, lanes) | {"load_k_n": p.partial_loader(key, key, lanes, NO_TAP)}
+        names |= (
+            functions(keyed) | _keys(p, key, lanes) | {"load_k_n": p.partial_loader(key, key, lanes, NO_TAP)}
+        )
         del names["merge"]
     else:
-        names |= {"get_k": p.getter(key, "int64"), "place": scatter.place_of_tap if key == "uint8" else scatter.place_of_index}
+        names |= {
+            "get_k": p.getter(key, "int64"),
+            "place": scatter.place_of_tap if key == "uint8" else scatter.place_of_index,
+        }
     return names
 
 
 def _finish(p, reduction, types, lanes):
-    names = {"finish": reductions.finish_as_is, "divisor_from": reductions.no_divisor, "divisor_at": reductions.no_divisor}
+    names = {
+        "finish": reductions.finish_as_is,
+        "divisor_from": reductions.no_divisor,
+        "divisor_at": reductions.no_divisor,
+    }
     if types.acc != types.end:
         names |= {"finish": reductions.finish_cast, "to_end": p.caster(types.acc, types.end, lanes)}
     if reduction.mean:

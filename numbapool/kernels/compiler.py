@@ -119,7 +119,9 @@ def helper(function, named_types):
             if straight:
                 return _trace(function, context, builder, sig.args, values, sig.return_type)
             if sig.args not in lowered:  # a helper belongs to one kernel, so to one library
-                lowered[sig.args] = _lower(function, sig.args, sig.return_type, context.active_code_library).fndesc
+                lowered[sig.args] = _lower(
+                    function, sig.args, sig.return_type, context.active_code_library
+                ).fndesc
             return context.call_internal_no_propagate(builder, lowered[sig.args], sig, values)[1]
 
         return signature(returns, *args), codegen

@@ -5,7 +5,7 @@ running prefix, so that a window is one suffix merged with the prefix: three mer
 forward. Nothing is ever taken out of an accumulator, so inf, NaN and rounding errors leave with their row.
 """
 
-# ruff: noqa: F821, F403, F405 - free names are bound by the builder
+# ruff: noqa: F403, F405 - free names are bound by the builder
 
 from numbapool.kernels.block import *
 from numbapool.kernels.rows import *
@@ -76,7 +76,26 @@ def locate_columns(args, room, begin, needed, inner, groups):
                     set_word(places, g * word(args, PITCH) + j * inner + c, (begin + j) * word(args, KEY_W))
 
 
-def sweep(args, room, taps, source, row, span, at, columns, needed, inner, groups, od, oh, last, y, keys, out_columns, divisors):
+def sweep(
+    args,
+    room,
+    taps,
+    source,
+    row,
+    span,
+    at,
+    columns,
+    needed,
+    inner,
+    groups,
+    od,
+    oh,
+    last,
+    y,
+    keys,
+    out_columns,
+    divisors,
+):
     """Output rows oh … last-1 of one item."""
     line = room + word(args, AT_LINE)
     wide = room + word(args, AT_WIDE)

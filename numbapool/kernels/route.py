@@ -4,7 +4,7 @@ For each row of dx and each row of outputs that covers it, dy and the saved taps
 number t of the row's taps receives dy where the saved tap is t. Compare, select, add: no scatter, one store per element.
 """
 
-# ruff: noqa: F821, F403, F405 - free names are bound by the builder
+# ruff: noqa: F403, F405 - free names are bound by the builder
 
 from numbapool.kernels.block import *
 from numbapool.kernels.rows import band, clear, divided_from, locate_columns
@@ -73,7 +73,26 @@ def store_row(args, sums, y, columns, inner):
                 put_y(y + o * y_column + c * y_step, get_a(sums + (o * inner + c) * A_SIZE))
 
 
-def sweep(args, room, taps, source, row, span, at, columns, needed, inner, groups, od, oh, last, y, keys, out_columns, divisors):
+def sweep(
+    args,
+    room,
+    taps,
+    source,
+    row,
+    span,
+    at,
+    columns,
+    needed,
+    inner,
+    groups,
+    od,
+    oh,
+    last,
+    y,
+    keys,
+    out_columns,
+    divisors,
+):
     """Rows oh … last-1 of dx for one item."""
     sums = room + word(args, AT_WIDE)
     packed = room + word(args, AT_QUEUE)
@@ -99,4 +118,10 @@ def sweep(args, room, taps, source, row, span, at, columns, needed, inner, group
                 key -= word(args, TAP_H) * word(args, KEY_H)
             key_d -= word(args, TAP_D) * word(args, KEY_D)
         for g in range(groups):
-            store_row(args, sums + g * pitch * A_SIZE, y + g * word(args, Y_G) + h * word(args, Y_H), out_columns, inner)
+            store_row(
+                args,
+                sums + g * pitch * A_SIZE,
+                y + g * word(args, Y_G) + h * word(args, Y_H),
+                out_columns,
+                inner,
+            )

@@ -4,7 +4,7 @@ The template of all window reductions. Free names (`tap`, `merge`, `emit`, `LANE
 a reduction. See docs/dev/architecture.md for the stages and `block.py` for the words of `args`.
 """
 
-# ruff: noqa: F821, F403, F405 - free names are bound by the builder
+# ruff: noqa: F403, F405 - free names are bound by the builder
 
 from numbapool.kernels.block import *
 
@@ -167,7 +167,11 @@ def finish_row(args, row, span, taps, line, line_span, y, keys, groups, columns,
     if inner == 1:
         y_step, k_step = y_column, k_column
     dense = y_step == Y_SIZE and (inner == 1 or y_column == inner * Y_SIZE)
-    dense = dense and (k_step == K_SIZE or k_step == 0) and (inner == 1 or k_column == inner * K_SIZE or k_column == 0)
+    dense = (
+        dense
+        and (k_step == K_SIZE or k_step == 0)
+        and (inner == 1 or k_column == inner * K_SIZE or k_column == 0)
+    )
     ready = line + word(args, LINE_BYTES)
     ready_keys = ready + line_span
     for g in range(groups):
@@ -175,7 +179,21 @@ def finish_row(args, row, span, taps, line, line_span, y, keys, groups, columns,
         if dense:
             horizontal(args, row, span, first, line, line_span, y, keys, columns, inner, taps, rows, divisors)
         else:
-            horizontal(args, row, span, first, line, line_span, ready, ready_keys, columns, inner, taps, rows, divisors)
+            horizontal(
+                args,
+                row,
+                span,
+                first,
+                line,
+                line_span,
+                ready,
+                ready_keys,
+                columns,
+                inner,
+                taps,
+                rows,
+                divisors,
+            )
             for o in range(columns):
                 for c in range(inner):
                     copy_y(y + o * y_column + c * y_step, ready + (o * inner + c) * Y_SIZE)
@@ -198,7 +216,26 @@ def locate_columns(args, room, begin, needed, inner, groups):
     pass
 
 
-def sweep(args, room, taps, source, row, span, at, columns, needed, inner, groups, od, oh, last, y, keys, out_columns, divisors):
+def sweep(
+    args,
+    room,
+    taps,
+    source,
+    row,
+    span,
+    at,
+    columns,
+    needed,
+    inner,
+    groups,
+    od,
+    oh,
+    last,
+    y,
+    keys,
+    out_columns,
+    divisors,
+):
     """Output rows oh … last-1 of one item."""
     line = room + word(args, AT_LINE)
     for h in range(oh, last):

@@ -4,7 +4,7 @@ A work item owns a block of dx: whole rows of a plane, or columns of a one-dimen
 block and adds those that chose an element of it, in row-major order, to a block of accumulators; nobody else writes there.
 """
 
-# ruff: noqa: F821, F403, F405 - free names are bound by the builder
+# ruff: noqa: F403, F405 - free names are bound by the builder
 
 from numbapool.kernels.block import *
 from numbapool.kernels.route import store_row
@@ -51,7 +51,9 @@ def band(args, slot, first_item, last_item):
                 base = word(args, BASE) + od * word(args, BASE_D) + oh * word(args, BASE_H)
                 x_row = source + od * word(args, X_D) + oh * word(args, X_H)
                 k_row = keys + od * word(args, K_D) + oh * word(args, K_H)
-                add_outputs(args, x_row, k_row, base, word(line, 6), word(line, 7), inner, offset, count, sums)
+                add_outputs(
+                    args, x_row, k_row, base, word(line, 6), word(line, 7), inner, offset, count, sums
+                )
         if word(args, UNIT) == 1:
             store_row(args, sums, y + begin * word(args, Y_W), count, inner)
         else:

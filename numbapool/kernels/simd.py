@@ -76,7 +76,9 @@ def _const(t, value):
 def _splat(b, value, lanes):
     vector = ir.VectorType(value.type, lanes)
     one = b.insert_element(ir.Constant(vector, ir.Undefined), value, I32(0))
-    return b.shuffle_vector(one, ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(I32, lanes), [0] * lanes))
+    return b.shuffle_vector(
+        one, ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(I32, lanes), [0] * lanes)
+    )
 
 
 def _call(b, name, result, args):
@@ -366,9 +368,7 @@ def _each_lane(b, n, body):
 
 def _load_n(b, addr, n, vector, fill):
     if _native_masks(_bits(vector.element)):
-        return _masked(
-            b, "load", vector, [_pointer(b, addr, vector), _lane_mask(b, n, vector.count), fill]
-        )
+        return _masked(b, "load", vector, [_pointer(b, addr, vector), _lane_mask(b, n, vector.count), fill])
     element = vector.element
     with b.goto_entry_block():
         room = b.alloca(vector)

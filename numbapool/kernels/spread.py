@@ -4,7 +4,7 @@ For each row of dx: the rows of dy that cover it are added, laid out on a line w
 by doubling. If windows have different divisors each row of dy is divided before it is added, else dx is divided once at the end.
 """
 
-# ruff: noqa: F821, F403, F405 - free names are bound by the builder
+# ruff: noqa: F403, F405 - free names are bound by the builder
 
 from numbapool.kernels.block import *
 from numbapool.kernels.large import combine, widen
@@ -57,7 +57,26 @@ def row_divisor(args, od, oh) -> "int":
     return word(word(args, DY_D_TABLE) + od * 32, EXTENT) * word(word(args, DY_H_TABLE) + oh * 32, EXTENT)
 
 
-def sweep(args, room, taps, source, row, span, at, columns, needed, inner, groups, od, oh, last, y, keys, out_columns, divisors):
+def sweep(
+    args,
+    room,
+    taps,
+    source,
+    row,
+    span,
+    at,
+    columns,
+    needed,
+    inner,
+    groups,
+    od,
+    oh,
+    last,
+    y,
+    keys,
+    out_columns,
+    divisors,
+):
     """Rows oh … last-1 of dx for one item."""
     line = room + word(args, AT_LINE)
     wide = room + word(args, AT_WIDE)

@@ -40,7 +40,11 @@ def convert(v, src, dst):
             info = np.iinfo(wide)
             inside = np.nan_to_num(np.clip(v, float(info.min), float(info.max)), nan=0.0)
             top = inside >= float(info.max)
-            return np.where(top, info.max, np.where(top, 0, inside).astype(wide)).astype(wide).astype(_stored(dst))
+            return (
+                np.where(top, info.max, np.where(top, 0, inside).astype(wide))
+                .astype(wide)
+                .astype(_stored(dst))
+            )
         return v.astype(_stored(dst))
 
 

@@ -64,7 +64,7 @@ def _sum(
 
 
 _SIGNATURES = {
-    op: inspect.signature(f)
+    op: inspect.signature(f)  # type: ignore[arg-type]
     for op, f in {"max": _select, "min": _select, "avg": _average, "sum": _sum}.items()
 }
 
@@ -439,7 +439,7 @@ def bounds(fn_name, x, *args, **kwargs):
     expected : ndarray of float64
         The result before it is rounded to its dtype.
     tolerance : ndarray of float64, or 0.0
-        The largest error that the documented accuracy allows: for float32, 2⁻²² of the sum (or mean) of |x| plus
+        The largest error that the documented accuracy allows: for float32, 2⁻²² of the sum (or mean) of ``|x|`` plus
         1 ulp of the result; 0 for integers, maxima and minima.
     dtype : dtype
         The dtype the result must have.

@@ -1,0 +1,124 @@
+"""The machine code of kernels: packed instructions, no scalar arithmetic and no call in the loops that do the work."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import json, sys
+from numbapool import reductions
+from numbapool.kernels import bind, build, large, rows, route, spread
+
+def kernel(name, dtype, form, key):
+    reduction = getattr(reductions, name)
+    if form in (route, spread):
+        types = reductions.AVG.types(dtype, dtype, False)
+        return build.assembly(form, bind.backward(types, key, key is not None), "test")
+    types = reduction.types(dtype, None, form is large)
+    return build.assembly(form, bind.forward(reduction, types, key), "test")
+
+modules = {"rows": rows, "large": large, "route": route, "spread": spread}
+print(json.dumps([kernel(n, d, modules[f], k) for n, d, f, k in json.loads(sys.argv[1])]))
+"""
+
+PACKED = {
+    "host": {"float32": r"v?(max|add)ps\b.*[xyz]mm", "float64": r"v?(max|add)pd\b.*[xyz]mm", "uint8": r"v?pmaxub\b.*[xyz]mm"},
+    "generic": {"float32": r"\b(max|add)ps\b", "float64": r"\b(max|add)pd\b", "uint8": r"\bpmaxub\b"},
+    "haswell": {"float32": r"\bv(max|add)ps\b.*ymm", "float64": r"\bv(max|add)pd\b.*ymm", "uint8": r"\bvpmaxub\b.*ymm"},
+}
+SCALAR = re.compile(r"^\s*v?(max|min|add|sub|mul|div)s[sd]\b")
+CALL = re.compile(r"^\s*call")
+
+
+def inner_loops(assembly):
+    """The instructions of every loop that has no loop inside."""
+    lines = assembly.splitlines()
+    labels = {m[1]: i for i, line in enumerate(lines) if (m := re.match(r"^(\.L\w+):", line))}
+    spans = []
+    for i, line in enumerate(lines):
+        jump = re.match(r"^\s*j\w+\s+(\.L\w+)", line)
+        if jump and labels.get(jump[1], i) < i:
+            spans.append((labels[jump[1]], i))
+    innermost = [s for s in spans if not any(o != s and s[0] <= o[0] and o[1] <= s[1] for o in spans)]
+    return [lines[a : b + 1] for a, b in innermost]
+
+
+def assemblies(target, wanted):
+    environment = dict(os.environ)
+    if target != "host":
+        environment["NUMBA_CPU_NAME"] = target
+        environment["NUMBA_CPU_FEATURES"] = "+avx2,+fma,+f16c,+bmi,+bmi2" if target == "haswell" else ""
+    run = subprocess.run(
+        [sys.executable, "-c", SCRIPT, json.dumps(wanted)], env=environment, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    return json.loads(run.stdout)
+
+
+CASES = [
+    ("MAX", "float32", "rows", None),
+    ("AVG", "float32", "rows", None),
+    ("MAX", "float32", "large", None),
+    ("SUM", "float64", "large", None),
+    ("MAX", "uint8", "rows", None),
+    ("MAX", "float32", "route", "uint8"),
+    ("AVG", "float32", "spread", None),
+]
+
+
+@pytest.mark.parametrize("target", ["host", "generic", "haswell"])
+def test_loops(target):
+    if sys.platform != "linux" or os.uname().machine != "x86_64":
+        pytest.skip("the patterns are x86-64 instructions")
+    for case, assembly in zip(CASES, assemblies(target, CASES), strict=True):
+        packed = re.compile(PACKED[target][case[1]])
+        loops = [loop for loop in inner_loops(assembly) if any(packed.search(line) for line in loop)]
+        assert len(loops) >= 2, case
+        for loop in loops:
+            bad = [line for line in loop if SCALAR.match(line) or CALL.match(line)]
+            assert not bad, (case, bad)
+
+
+@pytest.mark.parametrize("target", ["host", "generic", "haswell"])
+def test_halves_need_no_library(target):
+    """Where the CPU converts halves it is asked to, where it does not integer code does: never a call to a library."""
+    if sys.platform != "linux" or os.uname().machine != "x86_64":
+        pytest.skip("the patterns are x86-64 instructions")
+    for assembly in assemblies(target, [("AVG", "float16", "rows", None), ("MAX", "bfloat16", "rows", None)]):
+        assert not re.search(r"__(extendhfsf2|truncsfhf2|gnu_h2f|gnu_f2h)", assembly)
+
+
+def test_kernel_budget():
+    """At most ten kernels for a reduction and a dtype, whatever shapes, strides, windows and options come."""
+    script = """
+import itertools, numpy as np, numbapool as nbp
+from numbapool.kernels import build
+x = np.arange(2.0 * 40 * 40, dtype="f4").reshape(1, 2, 40, 40)
+for a in (x, x[:, :, ::2, ::3], np.asfortranarray(x), x.transpose(0, 2, 3, 1)):
+    for k, s, p, d in itertools.product((1, 2, 3, 9), (1, 2, 3), (0, 1), (1, 2)):
+        if p > d * (k - 1):
+            continue
+        for axes in ((2, 3), (1, 2)):
+            try:
+                nbp.max_pool2d(a, k, s, p, d, axes=axes)
+            except ValueError:
+                continue
+            _, pullback = nbp.vjp(nbp.max_pool2d, a, k, s, p, d, True, True, axes=axes)
+            pullback(nbp.max_pool2d(a, k, s, p, d, True, axes=axes))
+            for include in (False, True):
+                y, pullback = nbp.vjp(nbp.avg_pool2d, a, k, s, p, True, include, dilation=d, axes=axes)
+                pullback(y)
+names = [k.name for k in build.kernels()]
+own = {op: [n for n in names if n.startswith(op)] for op in ("max", "avg")}
+shared = [n for n in names if not n.startswith(("max", "avg"))]
+print(len(own["max"]) + len(shared), len(own["avg"]), names)
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr[-2000:]
+    selecting, weighted, names = run.stdout.split(maxsplit=2)
+    assert int(selecting) <= 10, names
+    assert int(weighted) <= 10, names
