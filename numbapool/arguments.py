@@ -142,7 +142,7 @@ def later(nan_policy: Any = "propagate", where: Any = None, weights: Any = None)
 
 def output(value: Any, shape: Sequence[int], dtype: np.dtype, name: str = "out") -> np.ndarray:
     """`out=`: exactly the result's shape and dtype, writeable."""
-    if not isinstance(value, np.ndarray):
+    if not isinstance(value, np.ndarray) or isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name} must be a numpy.ndarray, not {type(value).__name__}")
     if value.dtype != dtype or not value.dtype.isnative:
         raise TypeError(

@@ -10,7 +10,7 @@ from numbapool import dtypes
 
 
 def host_array(x: Any, name: str = "x") -> np.ndarray:
-    """x as a NumPy array in native byte order whose dtype the kernels know; a view wherever that is possible.
+    """x as a NumPy array whose dtype the kernels know, in any byte order; a view wherever that is possible.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def host_array(x: Any, name: str = "x") -> np.ndarray:
         raise TypeError(
             f"{name} must be bool, integer or floating of at most 64 bits (bfloat16 included), not {x.dtype}"
         )
-    return x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))
+    return x
 
 
 def backend(x: np.ndarray) -> Any:

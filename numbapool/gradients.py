@@ -62,6 +62,6 @@ def vjp(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> tuple[Any, Call
         dy = dispatch.host_array(dy, "dy")
         if dy.shape != shape:
             raise ValueError(f"dy must have the shape of y, {shape}, not {dy.shape}")
-        return backward(dy if dy.dtype == dtype else dy.astype(dtype))
+        return backward(dy if dy.dtype == dtype and dy.dtype.isnative else dy.astype(dtype))
 
     return returned, pullback

@@ -26,9 +26,17 @@ print(json.dumps([kernel(n, d, modules[f], k) for n, d, f, k in json.loads(sys.a
 """
 
 PACKED = {
-    "host": {"float32": r"v?(max|add)ps\b.*[xyz]mm", "float64": r"v?(max|add)pd\b.*[xyz]mm", "uint8": r"v?pmaxub\b.*[xyz]mm"},
+    "host": {
+        "float32": r"v?(max|add)ps\b.*[xyz]mm",
+        "float64": r"v?(max|add)pd\b.*[xyz]mm",
+        "uint8": r"v?pmaxub\b.*[xyz]mm",
+    },
     "generic": {"float32": r"\b(max|add)ps\b", "float64": r"\b(max|add)pd\b", "uint8": r"\bpmaxub\b"},
-    "haswell": {"float32": r"\bv(max|add)ps\b.*ymm", "float64": r"\bv(max|add)pd\b.*ymm", "uint8": r"\bvpmaxub\b.*ymm"},
+    "haswell": {
+        "float32": r"\bv(max|add)ps\b.*ymm",
+        "float64": r"\bv(max|add)pd\b.*ymm",
+        "uint8": r"\bvpmaxub\b.*ymm",
+    },
 }
 SCALAR = re.compile(r"^\s*v?(max|min|add|sub|mul|div)s[sd]\b")
 CALL = re.compile(r"^\s*call")
@@ -53,7 +61,11 @@ def assemblies(target, wanted):
         environment["NUMBA_CPU_NAME"] = target
         environment["NUMBA_CPU_FEATURES"] = "+avx2,+fma,+f16c,+bmi,+bmi2" if target == "haswell" else ""
     run = subprocess.run(
-        [sys.executable, "-c", SCRIPT, json.dumps(wanted)], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", SCRIPT, json.dumps(wanted)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert run.returncode == 0, run.stderr[-2000:]
     return json.loads(run.stdout)

@@ -154,6 +154,12 @@ def _batched(case):
 def test_onnxruntime(op, case):
     pytest.importorskip("onnx")
     runtime = pytest.importorskip("onnxruntime")
+    if (
+        isinstance(case.padding, str)
+        and case.stride is not None
+        and any(s > k for s, k in zip(_each(case.stride, case.n), _each(case.kernel, case.n), strict=True))
+    ):
+        pytest.skip("onnxruntime asks for negative padding where the stride exceeds the window, and fails")
     x = _batched(case)
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = 1, 3
@@ -174,6 +180,8 @@ def test_openvino(op, case):
     x = _batched(case)
     if case.n == 1 or isinstance(case.padding, str) or case.dilation != 1:
         pytest.skip("kept to what OpenVINO's CPU plugin states")
+    if op == "max" and case.ceil and case.padding:
+        pytest.skip("OpenVINO lets a window start in the padding at the end, which then holds -3.4e38")
     core = openvino.Core()
     model = core.read_model(_model(op, case, x.shape))
     compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})

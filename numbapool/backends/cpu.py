@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from numbapool.backends import plans
+
+SLAB_BYTES = 8 << 20  # of a foreign byte order, converted at a time
 
 
 def run(request):
@@ -25,7 +29,7 @@ def vjp(request):
             indices = _positions(request, keys, new if indices is None else indices)
         else:
             indices = keys.copy("K")
-    shape, strides, dtype = request.x.shape, request.x.strides, request.x.dtype
+    shape, strides, dtype = request.x.shape, request.x.strides, request.x.dtype.newbyteorder("=")
     order = result_layout(shape, strides)
     axes, windows = request.axes, request.windows
 
@@ -57,8 +61,38 @@ def vjp(request):
     return ((y, indices) if request.indices else y), y, pullback
 
 
+def _in_slabs(request, key):
+    """A request whose x is in foreign byte order, converted a slab at a time along the longest axis that is not pooled."""
+    x, shape = request.x, request.shape
+    native = x.dtype.newbyteorder("=")
+    free = [a for a in range(x.ndim) if a not in request.axes]
+    axis = max(free, key=lambda a: x.shape[a], default=None)
+    if axis is None or x.nbytes <= SLAB_BYTES:
+        return _forward(replace(request, x=x.astype(native)), key)
+    order = result_layout(x.shape, x.strides)
+    y, keys = request.out
+    y = (
+        empty(shape, order, np.dtype(request.reduction.types(x.dtype.name, request.dtype, False).y))
+        if y is None
+        else y
+    )
+    if key and keys is None:
+        small = key == "places" and plans.key_kind(request.windows) == "places"
+        keys = empty(shape, order, np.uint8 if small else np.int64)
+    if any(o is not None and np.may_share_memory(x, o) for o in (y, keys)):
+        x = x.copy("K")
+    step = max(1, SLAB_BYTES * x.shape[axis] // x.nbytes)
+    for begin in range(0, x.shape[axis], step):
+        part = (slice(None),) * axis + (slice(begin, begin + step),)
+        out = y[part], (keys[part] if key else None)
+        _forward(replace(request, x=x[part].astype(native), out=out), key)
+    return y, keys
+
+
 def _forward(request, key):
     """The values and, if `key` names a kind of keys, those."""
+    if not request.x.dtype.isnative:
+        return _in_slabs(request, key)
     x, shape = request.x, request.shape
     order = result_layout(x.shape, x.strides)
     y_dtype = _dtype(request, request.reduction.types(x.dtype.name, request.dtype, False).y)
@@ -71,13 +105,8 @@ def _forward(request, key):
     kind = key and plans.key_kind(request.windows)
     saved = None
     if kind:
-        saved = (
-            empty(shape, order, np.uint8)
-            if kind == "places"
-            else empty(shape, order, np.int64)
-            if keys is None
-            else keys
-        )
+        saved = keys if key == "places" or kind == "positions" else None
+        saved = empty(shape, order, np.uint8 if kind == "places" else np.int64) if saved is None else saved
     plan = plans.forward(
         request.reduction, x.shape, x.strides, x.dtype.name, request.axes, request.windows, request.dtype, request.divisor,
         y.strides, kind, None if saved is None else saved.strides,

@@ -279,7 +279,9 @@ def weighted(mean, shape, strides, x_name, axes, windows, dy_name, divisor, dy_s
     constant = 1.0
     if mean and even:
         extents = _size([int(w.table[0, block.EXTENT]) for w in windows])
-        constant = divisor if divisor is not None else extents or 1  # windows without an element have no gradient
+        constant = (
+            divisor if divisor is not None else extents or 1
+        )  # windows without an element have no gradient
     if even and all(w.regular[1] == 1 for w in windows):
         dy_shape = tuple(
             dict(zip(axes, (w.count for w in windows), strict=True)).get(a, n) for a, n in enumerate(shape)
@@ -353,9 +355,7 @@ def _routed(shape, strides, x_name, axes, windows, dy_name, dy_strides, key_stri
     view, (d, h, w) = _backward_view(shape, strides, axes, windows, dy_strides, key_strides)
     td, th, tw = d.transposed, h.transposed, w.transposed_line
     types = AVG.types(dy_name, x_name, False)
-    kernel = build.kernel(
-        route, lambda: bind.backward(types, "uint8", True), _name("any", "route", types)
-    )
+    kernel = build.kernel(route, lambda: bind.backward(types, "uint8", True), _name("any", "route", types))
     lanes = bind.lanes_for(types.x, types.acc, types.y)
     acc, x_item, y_item = (dtypes.itemsize(n) for n in (types.acc, types.x, types.y))
     fields, capacity = _tiles(view, td, th, tw, acc, lanes, x_item, False)

@@ -216,7 +216,10 @@ def _extreme(sign):
     def emit(b, signed, acc, v):
         wins = _greater(b, signed, v, acc) if sign > 0 else _greater(b, signed, acc, v)
         r = b.select(wins, v, acc)
-        return b.select(b.fcmp_unordered("uno", v, v), v, r) if _is_fp(v.type) else r
+        if not _is_fp(v.type):
+            return r
+        # r is one maxps. A constant NaN, because LLVM would merge two choices of v into mask arithmetic.
+        return b.select(b.fcmp_unordered("uno", v, v), _const(v.type, float("nan")), r)
 
     return _generic(emit)
 

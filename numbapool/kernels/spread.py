@@ -33,9 +33,9 @@ def scale(out, row, span, n, columns, inner, rows, divisors):
 def lay_out(out, at, row, span, columns, inner, up):
     """Copy a row to a line from element `at` on, `up` columns from one to the next; between them the line has nothing."""
     n = columns * inner
-    if up == 1 or (up == 2 and inner == 1):
+    if n >= LANES and (up == 1 or (up == 2 and inner == 1)):
         for j in range(0, n, LANES):
-            i = max(min(j, n - LANES), 0)
+            i = min(j, n - LANES)
             acc = pull(row, span, i, 0)
             if up == 1:
                 push(out, span, at + i, acc)

@@ -440,7 +440,7 @@ def bounds(fn_name, x, *args, **kwargs):
         The result before it is rounded to its dtype.
     tolerance : ndarray of float64, or 0.0
         The largest error that the documented accuracy allows: for float32, 2⁻²² of the sum (or mean) of ``|x|`` plus
-        1 ulp of the result; 0 for integers, maxima and minima.
+        1 ulp of the result; 0 for maxima and minima, and for integers but the means of 64-bit ones.
     dtype : dtype
         The dtype the result must have.
     """
@@ -450,7 +450,12 @@ def bounds(fn_name, x, *args, **kwargs):
             return call.restore(_selected(call)[0]), 0.0, call.dtype
         values = _exact_input(call.x)
         if not is_floating(call.dtype):
-            return call.restore(_finished(call, _totals(call, values))), 0.0, call.dtype
+            expected = call.restore(_finished(call, _totals(call, values)))
+            if call.op != "avg" or call.x.dtype.itemsize < 8:
+                return expected, 0.0, call.dtype
+            # Means of 64-bit integers are taken in float64, as NumPy takes them.
+            size = np.abs(_quotient(_totals(call, np.abs(values)), call.divisor)).astype(np.float64)
+            return expected, call.restore(np.where(size > 2.0**40, 1 + size * 2.0**-50, 0.0)), call.dtype
         expected = _quotient(_totals(call, values), call.divisor)
         size = np.abs(_quotient(_totals(call, np.abs(values)), call.divisor))
         scale, ulps = _rounding(call.dtype, math.prod(w.shape[1] for w in call.windows))
