@@ -17,7 +17,7 @@ ROW_BYTES = 32 * 1024  # a scratch row stays in the first-level cache
 QUEUE_BYTES = 512 * 1024  # the rows of a queue in the second-level cache
 BLOCK_BYTES = 256 * 1024  # and so does a block of accumulators
 ITEM_BYTES = 64 * 1024  # about what a work item reads
-SMALL_ROW = 256  # rows of fewer elements are done several planes at a time
+SMALL_ROW = 512  # rows of fewer elements are done several planes at a time
 TALL = 8  # rows from which overlapping windows go through the queue
 BROAD = 8  # columns from which windows are doubled
 ROUNDINGS = 4  # in a row that a float32 sum may take
@@ -137,7 +137,19 @@ def _items(fields, view):
     return n
 
 
-def _strides(fields, view, letters, x_item, x_bytes):
+def _dense(view, fields, letter, item):
+    """Whether a row of a result is one run of neighbours in memory."""
+    if view.inner == 1:
+        return fields[f"{letter}_W"] == item or fields["OUT_W"] == 1
+    whole = fields["TILE_I"] == view.inner or fields["TILE_W"] == 1
+    return (
+        whole
+        and fields[f"{letter}_I"] == item
+        and (fields[f"{letter}_W"] == item * view.inner or fields["OUT_W"] == 1)
+    )
+
+
+def _strides(fields, view, letters, x_item, x_bytes, sizes):
     """The strides of every array; `letters` names them in the order of the view."""
     for letter, steps, table in zip(letters, view.steps, view.tables, strict=True):
         fields[f"{letter}_TABLE"] = address(table)
@@ -148,6 +160,7 @@ def _strides(fields, view, letters, x_item, x_bytes):
     fields["STREAMS"] = 512 <= abs(fields["X_H"]) <= PAGE and x_bytes > CACHE_BYTES
     whole = fields["TILE_I"] == view.inner
     fields["PACKED"] = whole and fields["X_I"] == x_item and fields["X_W"] == x_item * view.inner
+    fields["DENSE"] = all(_dense(view, fields, letter, size) for letter, size in sizes.items())
 
 
 def _plan(kernel, fields, keep, items, room, nbytes):
@@ -218,7 +231,14 @@ def forward(reduction, shape, strides, x_name, axes, windows, y_name, divisor, y
     key_item = dtypes.itemsize(key_name) if key else 0
 
     fields, capacity = _tiles(view, d, h, w, acc, lanes, x_item, queued)
-    _strides(fields, view, "XYK", x_item, _size(shape) * x_item)
+    _strides(
+        fields,
+        view,
+        "XYK",
+        x_item,
+        _size(shape) * x_item,
+        {"Y": y_item, "K": key_item} if key else {"Y": y_item},
+    )
     if not key:
         fields |= {f"K_{role}": 0 for role in "GDHWI"}
 
@@ -299,7 +319,7 @@ def weighted(mean, shape, strides, x_name, axes, windows, dy_name, divisor, dy_s
     lanes = bind.lanes_for(types.x, types.acc, types.y)
     acc, x_item, y_item = (dtypes.itemsize(n) for n in (types.acc, types.x, types.y))
     fields, capacity = _tiles(view, td, th, tw, acc, lanes, x_item, False)
-    _strides(fields, view, "YX", x_item, 0)
+    _strides(fields, view, "YX", x_item, 0, {"Y": y_item})
     extents = w.table[:, block.EXTENT]
     tables = [td.table, th.table, d.table, h.table]
     divisors = _divisors(extents, types, view.inner, lanes)
@@ -359,7 +379,7 @@ def _routed(shape, strides, x_name, axes, windows, dy_name, dy_strides, key_stri
     lanes = bind.lanes_for(types.x, types.acc, types.y)
     acc, x_item, y_item = (dtypes.itemsize(n) for n in (types.acc, types.x, types.y))
     fields, capacity = _tiles(view, td, th, tw, acc, lanes, x_item, False)
-    _strides(fields, view, "YXK", x_item, 0)
+    _strides(fields, view, "YXK", x_item, 0, {"Y": y_item})
     weights = _weights(view, axes, [v.most for v in windows])
     tables = [td.table, th.table]
     fields |= {
@@ -425,7 +445,7 @@ def _scattered(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, 
     }  # fmt: skip
     for role, v, s in zip("DHW", (d, h, w), plane, strict=True):
         fields[f"BASE_{role}"] = v.regular[1] * s
-    _strides(fields, view, "YXK", x_item, 0)
+    _strides(fields, view, "YXK", x_item, 0, {"Y": y_item})
     room = Room()
     fields["AT_ROW"] = room.take((most * unit * tile_i + 4 * lanes) * acc)
     items = len(view.tables[0]) * view.outer * fields["TILES_I"] * blocks

@@ -37,6 +37,7 @@ def forward(reduction, types, key):
         "Y_SIZE": dtypes.itemsize(types.y),
         "D_SIZE": dtypes.itemsize(types.end),
         "K_SIZE": dtypes.itemsize(key) if key else 0,
+        "IDEMPOTENT": reduction.selecting,
         "load_x": p.loader(types.x, types.acc, lanes),
         "load_x_n": p.partial_loader(types.x, types.acc, lanes, identity),
         "get_x": p.getter(types.x, types.acc),

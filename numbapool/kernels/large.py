@@ -29,9 +29,7 @@ def list_row(args, taps, od, h) -> "int":
 def read_row(args, taps, od, h, source, row, span, at, columns, inner, groups):
     """Fill a scratch row with row h, merged over the planes of window od."""
     count = list_row(args, taps, od, h)
-    for g in range(groups):
-        here = source + g * word(args, X_G)
-        fill_row(args, taps, count, here, row, span, g * word(args, PITCH) + at, columns, inner)
+    fill_row(args, taps, count, source, row, span, at, columns, inner, groups)
 
 
 def combine(out, first, second, span, n):
@@ -64,6 +62,30 @@ def widen(row, out, span, n, taps, step) -> "int":
             have = 2 * have
         source = out
     return source
+
+
+def quadruple(row, out, span, n, step):
+    """Merge four elements that lie `step` apart, from every element on; out may be the row."""
+    for i in range(0, n, LANES):
+        a, b = pull(row, span, i, 0), pull(row, span, i + step, 0)
+        c, d = pull(row, span, i + 2 * step, 0), pull(row, span, i + 3 * step, 0)
+        push(out, span, i, merge(merge(a, b), merge(c, d)))
+
+
+def cover(row, out, span, n, taps, step) -> "int":
+    """As `widen` for reductions that may merge an element twice: runs that reach at least half of `taps`, two of which cover it.
+
+    Returns the length of the runs; they are in `out`, or in `row` if it is 1.
+    """
+    have, source = 1, row
+    while 4 * have < taps:
+        quadruple(source, out, span, n, have * step)
+        have, source = 4 * have, out
+    while 2 * have < taps:
+        for i in range(0, n, LANES):
+            push(out, span, i, merge(pull(source, span, i, 0), pull(source, span, i + have * step, 0)))
+        have, source = 2 * have, out
+    return have
 
 
 def locate_columns(args, room, begin, needed, inner, groups):
@@ -117,9 +139,7 @@ def sweep(
         start, stop = word(table + h * 32, START), word(table + h * 32, STOP)
         if not word(args, QUEUED):
             count = list_taps(args, taps, od, h)
-            for g in range(groups):
-                here = source + g * word(args, X_G)
-                fill_row(args, taps, count, here, row, span, g * word(args, PITCH) + at, columns, inner)
+            fill_row(args, taps, count, source, row, span, at, columns, inner, groups)
         elif start >= edge:
             bottom, edge, end = start, stop, stop
             for r in range(stop - 1, start - 1, -1):
@@ -142,9 +162,16 @@ def sweep(
             else:
                 carry(row, suffix, span, total)
         locate(row, span, places, total)
-        wider = widen(row, wide, span, total, word(args, TAPS_W), step)
+        taps_w = word(args, TAPS_W)
+        if IDEMPOTENT:
+            have = cover(row, wide, span, total, taps_w, step)
+            wider = row if have == 1 else wide
+            left, apart = (2 if taps_w > have else 1), (taps_w - have) * word(args, STEP_W)
+        else:
+            wider = widen(row, wide, span, total, taps_w, step)
+            left, apart = 1, 0
         rows = word(word(args, D_TABLE) + od * 32, EXTENT) * word(table + h * 32, EXTENT)
         finish_row(
-            args, wider, span, 1, line, span, y + h * word(args, Y_H), keys + h * word(args, K_H),
+            args, wider, span, left, apart, 0, line, span, y + h * word(args, Y_H), keys + h * word(args, K_H),
             groups, out_columns, inner, rows, divisors,
         )  # fmt: skip

@@ -11,29 +11,38 @@ from numbapool.kernels.block import *
 TEMPLATE = True
 
 
-def vertical(taps, count, source, step, streams, row, span, at, n):
-    """Merge n elements of each row in the list `taps` into the scratch row, from element `at` on."""
+def vertical(taps, count, source, step, streams, row, span, at, n, groups, x_group, pitch):
+    """Merge n elements of each row in the list `taps` into the scratch row, from element `at` on, for each of `groups` planes."""
     if step != X_SIZE:
-        for i in range(n):
-            acc = tap_1(source + word(taps, 0) + i * step, word(taps, 1))
-            for t in range(1, count):
-                acc = merge(acc, tap_1(source + word(taps, 2 * t) + i * step, word(taps, 2 * t + 1)))
-            push_1(row, span, at + i, acc)
+        for _ in range(groups):
+            for i in range(n):
+                acc = tap_1(source + word(taps, 0) + i * step, word(taps, 1))
+                for t in range(1, count):
+                    acc = merge(acc, tap_1(source + word(taps, 2 * t) + i * step, word(taps, 2 * t + 1)))
+                push_1(row, span, at + i, acc)
+            source += x_group
+            at += pitch
     elif n >= LANES:
         whole = n // LANES * LANES
-        if streams:
-            first_row(source + word(taps, 0), word(taps, 1), row, span, at, whole)
-            for t in range(1, count):
-                next_row(source + word(taps, 2 * t), word(taps, 2 * t + 1), row, span, at, whole)
-        else:
-            merge_rows(taps, count, source, row, span, at, 0, whole)
-        if whole < n:  # the last vector overlaps its neighbour: no scalar tail
-            merge_rows(taps, count, source, row, span, at, n - LANES, n)
+        for _ in range(groups):
+            if streams:
+                first_row(source + word(taps, 0), word(taps, 1), row, span, at, whole)
+                for t in range(1, count):
+                    next_row(source + word(taps, 2 * t), word(taps, 2 * t + 1), row, span, at, whole)
+            else:
+                merge_rows(taps, count, source, row, span, at, 0, whole)
+            if whole < n:  # the last vector overlaps its neighbour: no scalar tail
+                merge_rows(taps, count, source, row, span, at, n - LANES, n)
+            source += x_group
+            at += pitch
     else:
-        acc = tap_n(source + word(taps, 0), n, word(taps, 1))
-        for t in range(1, count):
-            acc = merge(acc, tap_n(source + word(taps, 2 * t), n, word(taps, 2 * t + 1)))
-        push(row, span, at, acc)
+        for _ in range(groups):
+            acc = tap_n(source + word(taps, 0), n, word(taps, 1))
+            for t in range(1, count):
+                acc = merge(acc, tap_n(source + word(taps, 2 * t), n, word(taps, 2 * t + 1)))
+            push(row, span, at, acc)
+            source += x_group
+            at += pitch
 
 
 def merge_rows(taps, count, source, row, span, at, first, last):
@@ -96,110 +105,130 @@ def pairs(row, span, i, taps, step, key) -> "acc":
     return acc
 
 
-def horizontal(args, row, span, first, line, line_span, y, keys, columns, inner, taps, rows, divisors):
-    """Windows along W for one group: `columns` windows of `inner` elements each, from element `first` of the scratch row.
+def horizontal(
+    args,
+    row,
+    span,
+    line,
+    line_span,
+    y,
+    keys,
+    groups,
+    y_group,
+    k_group,
+    columns,
+    inner,
+    taps,
+    step,
+    key,
+    rows,
+    divisors,
+):
+    """Windows along W: `columns` windows of `inner` elements for each plane, each of `taps` elements of the scratch row `step` columns apart.
 
     Results go to y and keys, one behind the other. `rows` is the rows' part of the divisor, `divisors` the address of the columns' part.
     """
     stride = word(args, STRIDE)
-    step = word(args, STEP_W) * inner
-    key = word(args, KEY_W)
+    pitch = word(args, PITCH)
+    step *= inner
     n = columns * inner
     if inner >= LANES:
-        for o in range(columns):
-            divisor = divisor_at(rows, divisors + o * D_SIZE)
-            base = first + o * stride * inner
-            for j in range(0, inner, LANES):
-                i = min(j, inner - LANES)
-                emit(y, keys, o * inner + i, window(row, span, base + i, taps, step, key), divisor)
+        for g in range(groups):
+            for o in range(columns):
+                divisor = divisor_at(rows, divisors + o * D_SIZE)
+                base = g * pitch + o * stride * inner
+                for j in range(0, inner, LANES):
+                    i = min(j, inner - LANES)
+                    emit(y, keys, o * inner + i, window(row, span, base + i, taps, step, key), divisor)
+            y += y_group
+            keys += k_group
         return
     if stride == 2 and inner == 1:
+        for g in range(groups):
+            first = g * pitch
+            if n >= LANES:
+                for j in range(0, n, LANES):
+                    i = min(j, n - LANES)
+                    acc = pairs(row, span, first + 2 * i, taps, step, key)
+                    emit(y, keys, i, acc, divisor_from(rows, divisors + i * D_SIZE))
+            else:
+                acc = pairs(row, span, first, taps, step, key)
+                emit_n(y, keys, 0, n, acc, divisor_from(rows, divisors))
+            y += y_group
+            keys += k_group
+        return
+    if stride > 1:
+        for g in range(groups):
+            for o in range(columns):
+                for c in range(inner):
+                    i = g * pitch + o * stride * inner + c
+                    one = pull_1(row, span, i, 0)
+                    for t in range(1, taps):
+                        one = merge(one, pull_1(row, span, i + t * step, t * key))
+                    push_1(line, line_span, g * pitch + o * inner + c, one)
+        row, span, taps = line, line_span, 1
+    for g in range(groups):
+        first = g * pitch
         if n >= LANES:
             for j in range(0, n, LANES):
                 i = min(j, n - LANES)
-                acc = pairs(row, span, first + 2 * i, taps, step, key)
+                acc = window(row, span, first + i, taps, step, key)
                 emit(y, keys, i, acc, divisor_from(rows, divisors + i * D_SIZE))
         else:
-            acc = pairs(row, span, first, taps, step, key)
+            acc = window(row, span, first, taps, step, key)
             emit_n(y, keys, 0, n, acc, divisor_from(rows, divisors))
-        return
-    if stride > 1:
-        for o in range(columns):
-            for c in range(inner):
-                i = first + o * stride * inner + c
-                one = pull_1(row, span, i, 0)
-                for t in range(1, taps):
-                    one = merge(one, pull_1(row, span, i + t * step, t * key))
-                push_1(line, line_span, o * inner + c, one)
-        row, span, first, taps = line, line_span, 0, 1
-    if n >= LANES:
-        for j in range(0, n, LANES):
-            i = min(j, n - LANES)
-            acc = window(row, span, first + i, taps, step, key)
-            emit(y, keys, i, acc, divisor_from(rows, divisors + i * D_SIZE))
-    else:
-        acc = window(row, span, first, taps, step, key)
-        emit_n(y, keys, 0, n, acc, divisor_from(rows, divisors))
+        y += y_group
+        keys += k_group
 
 
-def fill_row(args, taps, count, source, row, span, at, columns, inner):
-    """Vertical stage for one group: `columns` × `inner` elements, as few runs of neighbours as the strides allow."""
+def fill_row(args, taps, count, source, row, span, at, columns, inner, groups):
+    """Vertical stage: `columns` × `inner` elements of each plane, as few runs of neighbours as the strides allow."""
     streams = word(args, STREAMS)
-    if count == 0:
-        clear(row, span, at, at + columns * inner)
-    elif inner == 1:
-        vertical(taps, count, source, word(args, X_W), streams, row, span, at, columns)
-    elif word(args, PACKED):
-        vertical(taps, count, source, X_SIZE, streams, row, span, at, columns * inner)
-    else:
-        for w in range(columns):
-            here = source + w * word(args, X_W)
-            vertical(taps, count, here, word(args, X_I), streams, row, span, at + w * inner, inner)
-
-
-def finish_row(args, row, span, taps, line, line_span, y, keys, groups, columns, inner, rows, divisors):
-    """Horizontal stage and store, group by group; a result whose elements are not neighbours goes through a scratch line."""
-    y_step = word(args, Y_I)
-    y_column = word(args, Y_W)
-    k_step = word(args, K_I)
-    k_column = word(args, K_W)
+    x_group = word(args, X_G)
     pitch = word(args, PITCH)
-    if inner == 1:
-        y_step, k_step = y_column, k_column
-    dense = y_step == Y_SIZE and (inner == 1 or y_column == inner * Y_SIZE)
-    dense = (
-        dense
-        and (k_step == K_SIZE or k_step == 0)
-        and (inner == 1 or k_column == inner * K_SIZE or k_column == 0)
-    )
+    if count == 0:
+        for g in range(groups):
+            clear(row, span, g * pitch + at, g * pitch + at + columns * inner)
+    elif inner == 1:
+        vertical(
+            taps, count, source, word(args, X_W), streams, row, span, at, columns, groups, x_group, pitch
+        )
+    elif word(args, PACKED):
+        vertical(taps, count, source, X_SIZE, streams, row, span, at, columns * inner, groups, x_group, pitch)
+    else:
+        for g in range(groups):
+            for w in range(columns):
+                here = source + g * x_group + w * word(args, X_W)
+                to = g * pitch + at + w * inner
+                vertical(taps, count, here, word(args, X_I), streams, row, span, to, inner, 1, 0, 0)
+
+
+def finish_row(
+    args, row, span, taps, step, key, line, line_span, y, keys, groups, columns, inner, rows, divisors
+):
+    """Horizontal stage and store; a result whose elements are not neighbours goes through a scratch line."""
+    y_group, k_group = word(args, Y_G), word(args, K_G)
+    if word(args, DENSE):
+        horizontal(
+            args, row, span, line, line_span, y, keys, groups, y_group, k_group, columns, inner, taps, step, key, rows, divisors
+        )  # fmt: skip
+        return
+    y_column, y_step = word(args, Y_W), word(args, Y_I)
+    k_column, k_step = word(args, K_W), word(args, K_I)
     ready = line + word(args, LINE_BYTES)
     ready_keys = ready + line_span
     for g in range(groups):
-        first = g * pitch
-        if dense:
-            horizontal(args, row, span, first, line, line_span, y, keys, columns, inner, taps, rows, divisors)
-        else:
-            horizontal(
-                args,
-                row,
-                span,
-                first,
-                line,
-                line_span,
-                ready,
-                ready_keys,
-                columns,
-                inner,
-                taps,
-                rows,
-                divisors,
-            )
-            for o in range(columns):
-                for c in range(inner):
-                    copy_y(y + o * y_column + c * y_step, ready + (o * inner + c) * Y_SIZE)
-                copy_keys(keys + o * k_column, ready_keys + o * inner * K_SIZE, inner, k_step)
-        y += word(args, Y_G)
-        keys += word(args, K_G)
+        at = g * word(args, PITCH) * A_SIZE
+        horizontal(
+            args, row + at, span + g * word(args, PITCH) * (K_SIZE - A_SIZE), line, line_span, ready, ready_keys, 1, 0, 0,
+            columns, inner, taps, step, key, rows, divisors,
+        )  # fmt: skip
+        for o in range(columns):
+            for c in range(inner):
+                copy_y(y + o * y_column + c * y_step, ready + (o * inner + c) * Y_SIZE)
+            copy_keys(keys + o * k_column, ready_keys + o * inner * K_SIZE, inner, k_step)
+        y += y_group
+        keys += k_group
 
 
 def keys_at(args, od, o, first) -> "int":
@@ -240,12 +269,10 @@ def sweep(
     line = room + word(args, AT_LINE)
     for h in range(oh, last):
         count = list_taps(args, taps, od, h)
-        for g in range(groups):
-            here = source + g * word(args, X_G)
-            fill_row(args, taps, count, here, row, span, g * word(args, PITCH) + at, columns, inner)
+        fill_row(args, taps, count, source, row, span, at, columns, inner, groups)
         rows = word(word(args, D_TABLE) + od * 32, EXTENT) * word(word(args, H_TABLE) + h * 32, EXTENT)
         finish_row(
-            args, row, span, word(args, TAPS_W), line, span,
+            args, row, span, word(args, TAPS_W), word(args, STEP_W), word(args, KEY_W), line, span,
             y + h * word(args, Y_H), keys + h * word(args, K_H), groups, out_columns, inner, rows, divisors,
         )  # fmt: skip
 

@@ -97,16 +97,16 @@ def sweep(
                 t = 0
                 for d in range(word(d_line, START), word(d_line, STOP), word(args, D_STEP)):
                     for r in range(word(h_line, START), word(h_line, STOP), word(args, H_STEP)):
-                        fill_row(args, taps + 16 * t, 1, here, line, span, 0, columns, inner)
+                        fill_row(args, taps + 16 * t, 1, here, line, span, 0, columns, inner, 1)
                         target = packed if t == 0 else extra
                         scale(target, line, span, n, columns, inner, row_divisor(args, d, r), divisors)
                         if t > 0:
                             combine(packed, packed, extra, span, n)
                         t += 1
             else:
-                fill_row(args, taps, count, here, packed, span, 0, columns, inner)
+                fill_row(args, taps, count, here, packed, span, 0, columns, inner, 1)
             lay_out(row, g * pitch + at, packed, span, columns, inner, up)
         wider = widen(row, wide, span, total, word(args, TAPS_W), step)
         finish_row(
-            args, wider, span, 1, line, span, y + h * word(args, Y_H), keys, groups, out_columns, inner, 1, word(args, LAST_DIVISORS),
+            args, wider, span, 1, 0, 0, line, span, y + h * word(args, Y_H), keys, groups, out_columns, inner, 1, word(args, LAST_DIVISORS),
         )  # fmt: skip
