@@ -17,7 +17,7 @@ demo: $(VENV)/.demo
 	$(bin)/python -m numbapool demo $(DEMO_ARGS)
 
 test: $(VENV)/.test
-	$(bin)/python -m pytest $(PYTEST_ARGS)
+	$(bin)/python -m pytest -n auto $(PYTEST_ARGS)
 
 # Differential tests against packages too heavy for the test extra.
 peers: $(VENV)/.bench
