@@ -54,7 +54,7 @@ class Windows:
     def transposed(self) -> Windows:
         """For every element the windows that cover it: the windows of backward.
 
-        ``first`` is the tap that the element is in the first of them, and each further one has it as a tap `tap_step` lower. `extent` is 1.
+        ``first`` is not used, ``extent`` is 1.
         """
         kernel, stride, before = self.sliding
         i = np.arange(self.size, dtype=np.int64) + before
@@ -70,13 +70,7 @@ class Windows:
         table = np.ones((self.size, 4), np.int64)
         table[:, 0] = lowest
         table[:, 1] = np.maximum(highest + 1, lowest)
-        table[:, 2] = (i - lowest * stride) // self.step
         return Windows(self.count, table, step, None, (stride, before))
-
-    @property
-    def tap_step(self) -> int:
-        """Of windows with taps `step` apart: how many taps apart two windows see the same element, per step of `transposed`."""
-        return int(self.regular[1] * self.transposed.step // self.step) if self.regular else 0
 
     @cached_property
     def transposed_line(self) -> Windows:

@@ -11,17 +11,17 @@ import pytest
 SCRIPT = """
 import json, sys
 from numbapool import reductions
-from numbapool.kernels import bind, build, large, rows, route, spread
+from numbapool.kernels import bind, build, large, rows, spread
 
 def kernel(name, dtype, form, key):
     reduction = getattr(reductions, name)
-    if form in (route, spread):
+    if form is spread:
         types = reductions.AVG.types(dtype, dtype, False)
-        return build.assembly(form, bind.backward(types, key, key is not None), "test")
+        return build.assembly(form, bind.backward(types, key), "test")
     types = reduction.types(dtype, None, form is large)
     return build.assembly(form, bind.forward(reduction, types, key), "test")
 
-modules = {"rows": rows, "large": large, "route": route, "spread": spread}
+modules = {"rows": rows, "large": large, "spread": spread}
 print(json.dumps([kernel(n, d, modules[f], k) for n, d, f, k in json.loads(sys.argv[1])]))
 """
 
@@ -77,7 +77,6 @@ CASES = [
     ("MAX", "float32", "large", None),
     ("SUM", "float64", "large", None),
     ("MAX", "uint8", "rows", None),
-    ("MAX", "float32", "route", "uint8"),
     ("AVG", "float32", "spread", None),
 ]
 

@@ -21,7 +21,6 @@ SMALL_ROW = 512  # rows of fewer elements are done several planes at a time
 TALL = 8  # rows from which overlapping windows go through the queue
 BROAD = 8  # columns from which windows are doubled
 ROUNDINGS = 4  # in a row that a float32 sum may take
-COMPARISONS = 24  # per element from which selecting backward scatters
 MOST_PLACES = 254  # taps that a byte can number, with one value left for none
 LINE = 64
 PAGE = 4096
@@ -315,7 +314,7 @@ def weighted(mean, shape, strides, x_name, axes, windows, dy_name, divisor, dy_s
     td, th, tw = d.transposed, h.transposed, w.transposed_line
     types = AVG.types(dy_name, x_name, td.most * th.most * w.most > 16 * ROUNDINGS)
     name = _name("avg", "spread", types)
-    kernel = build.kernel(spread, lambda: bind.backward(types, None, False), name)
+    kernel = build.kernel(spread, lambda: bind.backward(types, None), name)
     lanes = bind.lanes_for(types.x, types.acc, types.y)
     acc, x_item, y_item = (dtypes.itemsize(n) for n in (types.acc, types.x, types.y))
     fields, capacity = _tiles(view, td, th, tw, acc, lanes, x_item, False)
@@ -359,52 +358,13 @@ def _plain(windows):
 @lru_cache(maxsize=512)
 def selecting(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, key_strides):
     """The plan of the backward of a selecting reduction: dx, of this shape and these strides, from dy and saved keys."""
-    work = 1.0
-    for w in windows:
-        work *= w.regular[0] / w.regular[1]
-    along = canonical(shape, axes, [strides]).axes[2]
-    work *= dict(zip(axes, windows, strict=True))[along].regular[1]
-    if key == "places" and work <= COMPARISONS:
-        return _routed(shape, strides, x_name, axes, windows, dy_name, dy_strides, key_strides)
-    return _scattered(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, key_strides)
-
-
-def _routed(shape, strides, x_name, axes, windows, dy_name, dy_strides, key_strides):
-    from numbapool.kernels import bind, route
-
-    view, (d, h, w) = _backward_view(shape, strides, axes, windows, dy_strides, key_strides)
-    td, th, tw = d.transposed, h.transposed, w.transposed_line
-    types = AVG.types(dy_name, x_name, False)
-    kernel = build.kernel(route, lambda: bind.backward(types, "uint8", True), _name("any", "route", types))
-    lanes = bind.lanes_for(types.x, types.acc, types.y)
-    acc, x_item, y_item = (dtypes.itemsize(n) for n in (types.acc, types.x, types.y))
-    fields, capacity = _tiles(view, td, th, tw, acc, lanes, x_item, False)
-    _strides(fields, view, "YXK", x_item, 0, {"Y": y_item})
-    weights = _weights(view, axes, [v.most for v in windows])
-    tables = [td.table, th.table]
-    fields |= {
-        "D_TABLE": address(tables[0]), "H_TABLE": address(tables[1]), "TAP_D": d.tap_step, "TAP_H": h.tap_step,
-        "KEY_D": weights[0], "KEY_H": weights[1], "KEY_W": weights[2],
-    }  # fmt: skip
-    room = Room()
-    room.take(16)
-    span = align(capacity * acc)
-    row = span + align(capacity)
-    fields |= {"SPAN": span, "ROW_BYTES": row, "LINE_BYTES": row, "AT_ROW": room.take(row)}
-    fields["AT_WIDE"] = room.take(row)
-    fields["AT_QUEUE"] = room.take(row)
-    nbytes = _size(shape) * y_item
-    return _plan(kernel, fields, [tables, view.tables], _items(fields, view), room, nbytes)
-
-
-def _scattered(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, key_strides):
     from numbapool.kernels import bind, scatter
 
     view, (d, h, w) = _backward_view(shape, strides, axes, windows, dy_strides, key_strides, ordered=True)
     types = AVG.types(dy_name, x_name, False)
     name = _name("any", "scatter", types, key)
     key_name = "uint8" if key == "places" else "int64"
-    kernel = build.kernel(scatter, lambda: bind.backward(types, key_name, False), name)
+    kernel = build.kernel(scatter, lambda: bind.backward(types, key_name), name)
     lanes = bind.lanes_for(types.x, types.acc, types.y)
     acc, x_item, y_item = (dtypes.itemsize(n) for n in (types.acc, types.x, types.y))
 
@@ -430,6 +390,7 @@ def _scattered(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, 
         lines[:, 4] = np.where(one, low, 0)
         lines[:, 5] = np.where(one, high, h.count)
 
+    group = max(1, min(view.outer, ITEM_BYTES // (acc * units * unit * tile_i)))
     plane = [h.size * w.size, w.size, 1]
     taps = _weights(view, axes, [v.most for v in windows])
     places = np.zeros(256, np.int64)
@@ -439,16 +400,20 @@ def _scattered(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, 
             places[number] = sum(k * v.step * s for k, v, s in zip(i, (d, h, w), plane, strict=True))
         places[255] = -(2**62)
     fields = {
-        "GROUPS": view.outer, "INNER": view.inner, "TILE_I": tile_i, "TILES_I": -(-view.inner // tile_i),
+        "GROUPS": -(-view.outer // group), "GROUP": group, "OUTER": view.outer, "INNER": view.inner, "TILE_I": tile_i, "TILES_I": -(-view.inner // tile_i),
         "WIDTH": w.size, "SIZE_H": h.size, "BLOCKS": blocks, "BLOCK_TABLE": address(lines), "UNIT": unit,
         "PLACES_TABLE": address(places), "BASE": -sum(v.regular[2] * s for v, s in zip((d, h, w), plane, strict=True)),
     }  # fmt: skip
     for role, v, s in zip("DHW", (d, h, w), plane, strict=True):
         fields[f"BASE_{role}"] = v.regular[1] * s
     _strides(fields, view, "YXK", x_item, 0, {"Y": y_item})
+    # Rows of dx that lie one behind the other are stored as one.
+    fields["WHOLE"] = fields["Y_H"] == w.size * fields["Y_W"] and (
+        d.size == 1 or fields["Y_D"] == h.size * fields["Y_H"]
+    )
     room = Room()
     fields["AT_ROW"] = room.take((most * unit * tile_i + 4 * lanes) * acc)
-    items = len(view.tables[0]) * view.outer * fields["TILES_I"] * blocks
+    items = len(view.tables[0]) * fields["GROUPS"] * fields["TILES_I"] * blocks
     return _plan(kernel, fields, [lines, places, view.tables], items, room, _size(shape) * y_item)
 
 

@@ -1,1 +1,1 @@
-"""Kernels: templates (rows, route, spread), the primitives they are written in (simd, twins) and their builder."""
+"""Kernels: templates (rows, large, spread, scatter), the primitives they are written in (simd, twins) and their builder."""

@@ -61,37 +61,26 @@ def forward(reduction, types, key):
         names["beats"] = getattr(p, reduction.beats)
     else:
         names |= functions(values)
-        names["merge"] = getattr(p, reduction.merge)
+        names["merge"] = names["merge_later"] = getattr(p, reduction.merge)
     names |= _finish(p, reduction, types, lanes)
     return names
 
 
-def backward(types, key, keyed_rows):
+def backward(types, key):
     """Binding of the backward templates: weighted (no key), or selecting with keys of dtype `key`."""
     from numbapool.kernels import primitives as p
     from numbapool.kernels import scatter
 
     names = forward(reductions.AVG, types, None)
-    lanes = names["LANES"]
-    names |= {n: getattr(p, n) for n in ("zip_low", "zip_high", "div", "add", "equal", "pick")}
     if not key:
-        return names
-    names |= {
-        "TYPES": p.named_types(types.acc, types.end, key if keyed_rows else None, lanes),
+        return names | {n: getattr(p, n) for n in ("zip_low", "zip_high", "div")}
+    return names | {
         "K_SIZE": dtypes.itemsize(key),
+        "add": p.add,
         "put_y": p.putter(types.end, types.y),
+        "get_k": p.getter(key, "int64"),
+        "place": scatter.place_of_tap if key == "uint8" else scatter.place_of_index,
     }
-    if keyed_rows:
-        names |= (
-            functions(keyed) | _keys(p, key, lanes) | {"load_k_n": p.partial_loader(key, key, lanes, NO_TAP)}
-        )
-        del names["merge"]
-    else:
-        names |= {
-            "get_k": p.getter(key, "int64"),
-            "place": scatter.place_of_tap if key == "uint8" else scatter.place_of_index,
-        }
-    return names
 
 
 def _finish(p, reduction, types, lanes):

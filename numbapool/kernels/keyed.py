@@ -47,17 +47,15 @@ def even(low, high) -> "acc":
     return evens(low[0], high[0]), evens(low[1], high[1])
 
 
-def spaced_low(acc) -> "acc":
-    return zip_low(acc[0], identity()), zip_low(acc[1], no_key())
-
-
-def spaced_high(acc) -> "acc":
-    return zip_high(acc[0], identity()), zip_high(acc[1], no_key())
-
-
 def merge(acc, new) -> "same":
     """The better value; of equal ones the one that comes first in the window, whatever the order of merging."""
     wins = either(beats(new[0], acc[0]), both(ties(new[0], acc[0]), less(new[1], acc[1])))
+    return pick(wins, new[0], acc[0]), pick(wins, new[1], acc[1])
+
+
+def merge_later(acc, new) -> "same":
+    """The same where `new` comes later in the window: of equal values it loses."""
+    wins = beats(new[0], acc[0])
     return pick(wins, new[0], acc[0]), pick(wins, new[1], acc[1])
 
 

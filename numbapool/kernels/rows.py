@@ -18,7 +18,9 @@ def vertical(taps, count, source, step, streams, row, span, at, n, groups, x_gro
             for i in range(n):
                 acc = tap_1(source + word(taps, 0) + i * step, word(taps, 1))
                 for t in range(1, count):
-                    acc = merge(acc, tap_1(source + word(taps, 2 * t) + i * step, word(taps, 2 * t + 1)))
+                    acc = merge_later(
+                        acc, tap_1(source + word(taps, 2 * t) + i * step, word(taps, 2 * t + 1))
+                    )
                 push_1(row, span, at + i, acc)
             source += x_group
             at += pitch
@@ -39,7 +41,7 @@ def vertical(taps, count, source, step, streams, row, span, at, n, groups, x_gro
         for _ in range(groups):
             acc = tap_n(source + word(taps, 0), n, word(taps, 1))
             for t in range(1, count):
-                acc = merge(acc, tap_n(source + word(taps, 2 * t), n, word(taps, 2 * t + 1)))
+                acc = merge_later(acc, tap_n(source + word(taps, 2 * t), n, word(taps, 2 * t + 1)))
             push(row, span, at, acc)
             source += x_group
             at += pitch
@@ -51,7 +53,7 @@ def merge_rows(taps, count, source, row, span, at, first, last):
         here = source + i * X_SIZE
         acc = tap(here + word(taps, 0), word(taps, 1))
         for t in range(1, count):
-            acc = merge(acc, tap(here + word(taps, 2 * t), word(taps, 2 * t + 1)))
+            acc = merge_later(acc, tap(here + word(taps, 2 * t), word(taps, 2 * t + 1)))
         push(row, span, at + i, acc)
 
 
@@ -63,7 +65,7 @@ def first_row(source, key, row, span, at, n):
 
 def next_row(source, key, row, span, at, n):
     for i in range(0, n, LANES):
-        push(row, span, at + i, merge(pull(row, span, at + i, 0), tap(source + i * X_SIZE, key)))
+        push(row, span, at + i, merge_later(pull(row, span, at + i, 0), tap(source + i * X_SIZE, key)))
 
 
 def clear(row, span, first, last):

@@ -1,4 +1,4 @@
-"""Backward of selecting reductions with large windows: every output adds its dy to the element that it chose.
+"""Backward of selecting reductions: every output adds its dy to the element that it chose.
 
 A work item owns a block of dx: whole rows of a plane, or columns of a one-dimensional one. It visits all outputs whose windows touch the
 block and adds those that chose an element of it, in row-major order, to a block of accumulators; nobody else writes there.
@@ -7,7 +7,6 @@ block and adds those that chose an element of it, in row-major order, to a block
 # ruff: noqa: F403, F405 - free names are bound by the builder
 
 from numbapool.kernels.block import *
-from numbapool.kernels.route import store_row
 
 TEMPLATE = True
 
@@ -15,18 +14,53 @@ TEMPLATE = True
 def add_outputs(args, source, keys, base, first, last, inner, offset, count, sums):
     """The outputs first … last-1 of one row; `offset` and `count` say which elements of the plane the block holds."""
     places = word(args, PLACES_TABLE)
-    for o in range(first, last):
-        x_here, k_here = source + o * word(args, X_W), keys + o * word(args, K_W)
-        here = base + o * word(args, BASE_W)
+    x_column, k_column, base_column = word(args, X_W), word(args, K_W), word(args, BASE_W)
+    x_step, k_step = word(args, X_I), word(args, K_I)
+    base += first * base_column - offset
+    source += first * x_column
+    keys += first * k_column
+    if inner == 1:
+        for _ in range(first, last):
+            target = place(places, get_k(keys), base, offset)
+            if 0 <= target and target < count:
+                at = sums + target * A_SIZE
+                put_a(at, add(get_a(at), get_x(source)))
+            base += base_column
+            source += x_column
+            keys += k_column
+        return
+    for _ in range(first, last):
         for c in range(inner):
-            target = place(places, get_k(k_here + c * word(args, K_I)), here) - offset
+            target = place(places, get_k(keys + c * k_step), base, offset)
             if 0 <= target and target < count:
                 at = sums + (target * inner + c) * A_SIZE
-                put_a(at, add(get_a(at), get_x(x_here + c * word(args, X_I))))
+                put_a(at, add(get_a(at), get_x(source + c * x_step)))
+        base += base_column
+        source += x_column
+        keys += k_column
+
+
+def store_row(args, sums, y, columns, inner):
+    """A finished row to dx, whatever its strides."""
+    n = columns * inner
+    y_step, y_column = word(args, Y_I), word(args, Y_W)
+    if inner == 1:
+        y_step = y_column
+    if y_step == Y_SIZE and (inner == 1 or y_column == inner * Y_SIZE):
+        if n >= LANES:
+            for j in range(0, n, LANES):
+                i = min(j, n - LANES)
+                store_y(y + i * Y_SIZE, load_a(sums + i * A_SIZE))
+        else:
+            store_y_n(y, load_a(sums), n)
+    else:
+        for o in range(columns):
+            for c in range(inner):
+                put_y(y + o * y_column + c * y_step, get_a(sums + (o * inner + c) * A_SIZE))
 
 
 def band(args, slot, first_item, last_item):
-    """Items are blocks of dx per outer element and range of inner elements."""
+    """Items are blocks of dx, per group of outer elements and range of inner elements."""
     room = word(args, SCRATCH) + slot * word(args, SCRATCH_BYTES)
     sums = room + word(args, AT_ROW)
     width = word(args, WIDTH)
@@ -37,36 +71,42 @@ def band(args, slot, first_item, last_item):
         rest = t // word(args, TILES_I)
         c = (t - rest * word(args, TILES_I)) * word(args, TILE_I)
         entry = rest // word(args, GROUPS)
-        g = rest - entry * word(args, GROUPS)
+        g = (rest - entry * word(args, GROUPS)) * word(args, GROUP)
         inner = min(word(args, TILE_I), word(args, INNER) - c)
         begin, end = word(line, 0), word(line, 1)  # units: rows, or columns where there is one row
         offset, count = begin * word(args, UNIT), (end - begin) * word(args, UNIT)
-        for i in range(0, count * inner, LANES):
-            store_a(sums + i * A_SIZE, identity())
         source = word(args, X) + word(word(args, X_TABLE), entry) + g * word(args, X_G) + c * word(args, X_I)
         keys = word(args, K) + word(word(args, K_TABLE), entry) + g * word(args, K_G) + c * word(args, K_I)
         y = word(args, Y) + word(word(args, Y_TABLE), entry) + g * word(args, Y_G) + c * word(args, Y_I)
-        for od in range(word(line, 2), word(line, 3)):
-            for oh in range(word(line, 4), word(line, 5)):
-                base = word(args, BASE) + od * word(args, BASE_D) + oh * word(args, BASE_H)
-                x_row = source + od * word(args, X_D) + oh * word(args, X_H)
-                k_row = keys + od * word(args, K_D) + oh * word(args, K_H)
-                add_outputs(
-                    args, x_row, k_row, base, word(line, 6), word(line, 7), inner, offset, count, sums
-                )
-        if word(args, UNIT) == 1:
-            store_row(args, sums, y + begin * word(args, Y_W), count, inner)
-        else:
-            for unit in range(begin, end):
-                d = unit // word(args, SIZE_H)
-                h = unit - d * word(args, SIZE_H)
-                here = sums + (unit - begin) * width * inner * A_SIZE
-                store_row(args, here, y + d * word(args, Y_D) + h * word(args, Y_H), width, inner)
+        for _ in range(g, min(g + word(args, GROUP), word(args, OUTER))):
+            for i in range(0, count * inner, LANES):
+                store_a(sums + i * A_SIZE, identity())
+            for od in range(word(line, 2), word(line, 3)):
+                for oh in range(word(line, 4), word(line, 5)):
+                    base = word(args, BASE) + od * word(args, BASE_D) + oh * word(args, BASE_H)
+                    x_row = source + od * word(args, X_D) + oh * word(args, X_H)
+                    k_row = keys + od * word(args, K_D) + oh * word(args, K_H)
+                    add_outputs(
+                        args, x_row, k_row, base, word(line, 6), word(line, 7), inner, offset, count, sums
+                    )
+            if word(args, UNIT) == 1:
+                store_row(args, sums, y + begin * word(args, Y_W), count, inner)
+            elif word(args, WHOLE):
+                store_row(args, sums, y + begin * word(args, Y_H), count, inner)
+            else:
+                for unit in range(begin, end):
+                    d = unit // word(args, SIZE_H)
+                    h = unit - d * word(args, SIZE_H)
+                    here = sums + (unit - begin) * width * inner * A_SIZE
+                    store_row(args, here, y + d * word(args, Y_D) + h * word(args, Y_H), width, inner)
+            source += word(args, X_G)
+            keys += word(args, K_G)
+            y += word(args, Y_G)
 
 
-def place_of_tap(places, key, here) -> "int":
-    return here + word(places, key)
+def place_of_tap(places, key, base, offset) -> "int":
+    return base + word(places, key)
 
 
-def place_of_index(places, key, here) -> "int":
-    return key
+def place_of_index(places, key, base, offset) -> "int":
+    return key - offset

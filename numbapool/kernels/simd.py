@@ -259,7 +259,6 @@ mul = _generic(_emit_mul)
 div = _generic(lambda b, signed, x, y: b.fdiv(x, y))
 rint = _generic(lambda b, signed, x: _call(b, "llvm.roundeven", x.type, [x]))
 less = _generic(lambda b, signed, x, y: _greater(b, signed, y, x), _mask_of)
-equal = _generic(lambda b, signed, x, y: b.icmp_signed("==", x, y), _mask_of)
 either = _generic(lambda b, signed, x, y: b.or_(x, y))
 both = _generic(lambda b, signed, x, y: b.and_(x, y))
 

@@ -93,7 +93,7 @@ def _quiet(function):
 
 add, mul, div = _quiet(np.add), _quiet(np.multiply), _quiet(np.divide)
 rint = np.rint
-less, equal, either, both = np.less, np.equal, np.logical_or, np.logical_and
+less, either, both = np.less, np.logical_or, np.logical_and
 
 
 def pick(mask, x, y):
