@@ -145,7 +145,8 @@ _PEAK = """
     import numbapool as nbp
 
     def peak():
-        status = open('/proc/self/status').read()
+        with open('/proc/self/status') as file:
+            status = file.read()
         return {k: int(status.split(k + ':')[1].split()[0]) << 10 for k in ('VmHWM', 'VmRSS')}
 
     def measured(f):

@@ -406,7 +406,7 @@ def selecting(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, k
     }  # fmt: skip
     for role, v, s in zip("DHW", (d, h, w), plane, strict=True):
         fields[f"BASE_{role}"] = v.regular[1] * s
-    _strides(fields, view, "YXK", x_item, 0, {"Y": y_item})
+    _strides(fields, view, "YXK", x_item, 0, {})
     # Rows of dx that lie one behind the other are stored as one.
     fields["WHOLE"] = fields["Y_H"] == w.size * fields["Y_W"] and (
         d.size == 1 or fields["Y_D"] == h.size * fields["Y_H"]

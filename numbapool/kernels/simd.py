@@ -361,6 +361,8 @@ def _each_lane(b, n, body):
     b.position_at_end(head)
     i = b.phi(I64)
     i.add_incoming(I64(0), start)
+    # LLVM would make a call of memcpy from the loop, which costs more than the few elements.
+    b.asm(ir.FunctionType(ir.VoidType(), []), "", "", [], side_effect=True)
     body(i)
     after = b.add(i, I64(1))
     i.add_incoming(after, b.basic_block)

@@ -61,10 +61,10 @@ def assert_matches(actual, expected, tolerance=None, dtype=None):
         if tolerance is None:
             if dtype.kind not in "biu":  # 0.0 == -0.0, but a maximum keeps the first
                 same &= (np.signbit(actual) == np.signbit(rounded)) | (rounded != rounded)
-        elif dtype.kind in "biu":
+        elif dtype.kind in "iu":
             apart = np.where(actual > rounded, actual - rounded, rounded - actual)
             same |= apart.astype(np.float64) <= tolerance
-        else:
+        elif dtype.kind != "b":
             # what overflows or is NaN must do so exactly
             error = np.abs(actual.astype(np.float64) - expected)
             same |= np.isfinite(rounded.astype(np.float64)) & (error <= tolerance)
