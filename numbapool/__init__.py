@@ -10,7 +10,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "functional.window": [f"{op}_pool{n}d" for op in ("max", "min", "avg", "sum") for n in (1, 2, 3)],
     "gradients": ["vjp"],
-    "settings": ["options", "set_options", "show_config"],
+    "settings": ["options", "set_options"],
+    "configuration": ["show_config"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

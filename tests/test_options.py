@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import numbapool as nbp
-from numbapool import settings
+from numbapool import configuration, settings
 
 DEFAULTS = {"num_threads": None, "cache_dir": None, "stream": None, "check_values": True}
 
@@ -202,7 +202,7 @@ def test_show_config(run_python, tmp_path):
 
 
 def test_config_starts_the_layer_on_demand():
-    config = settings.config(start=True)
+    config = configuration.config(start=True)
     assert all(isinstance(v, str) and v for v in config.values())
     assert "not started" not in config["threading layer"]
     assert int(config["threads"]) >= 1

@@ -249,7 +249,7 @@ def run(args: argparse.Namespace) -> None:
         args.command.error(f"argument --output: {str(args.output)!r} does not end in .png")
     for module in ("skimage", "matplotlib", "rich"):
         extra(module)
-    from numbapool import settings
+    from numbapool import configuration
 
     from .picture import draw
 
@@ -269,7 +269,7 @@ def run(args: argparse.Namespace) -> None:
         step(f"drawing {args.output}")
         patch = patch_gradients(photo)
         with replacing(args.output) as file:
-            draw(file, photo, patch, results, settings.config())
+            draw(file, photo, patch, results, configuration.config())
 
     print(
         f"\nAll {len(results)} agree with the NumPy reference. Bytes are input and output, each once "

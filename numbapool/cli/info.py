@@ -13,9 +13,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from numbapool import settings
+    from numbapool import configuration
 
-    config = settings.config(start=True)
+    config = configuration.config(start=True)
     if args.json:
         print(json.dumps(config, indent=2))
     else:
