@@ -38,7 +38,7 @@ def vjp(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> tuple[Any, Call
     Notes
     -----
     Backward is deterministic: every element of the gradient is computed by one thread, in an order that depends on shapes alone. What it needs is saved by
-    the forward call, one byte per window (eight for windows of more than 254 elements) for max and min, nothing for sums.
+    the forward call, one byte per window for max and min (eight if the window has eight or more elements along an axis, or more than 254), nothing for sums.
 
     Examples
     --------
