@@ -106,9 +106,15 @@ def divisor(value: Any) -> float | None:
         return None
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"divisor_override must be a number or None, not {value!r}")
-    if not math.isfinite(value) or value == 0:
-        raise ValueError(f"divisor_override must be finite and not zero, not {value!r}")
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number) or number == 0:
+        raise ValueError(
+            "divisor_override must be finite and not zero" + (f", not {value!r}" if number == 0 else "")
+        )
+    return number
 
 
 def result_dtype(value: Any, x: str, mean: bool) -> str | None:

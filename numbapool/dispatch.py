@@ -22,6 +22,10 @@ def host_array(x: Any, name: str = "x") -> np.ndarray:
             raise TypeError(f"{name} is a masked array; pass its data and where=~{name}.mask")
         if hasattr(x, "__cuda_array_interface__"):
             raise TypeError(f"{name} lies on a GPU; this version of numbapool works on host memory only")
+        if getattr(x, "requires_grad", False) is True:
+            raise ValueError(
+                f"{name} is a tensor that requires grad; pass {name}.detach() and take gradients with vjp"
+            )
         if isinstance(x, np.ndarray):
             x = x.view(np.ndarray)
         else:

@@ -15,6 +15,7 @@ from numbapool.windows import Windows, same_padding, sliding
 
 F = TypeVar("F", bound=Callable[..., Any])
 LIMIT = 2**63 - 1
+REACH = 2**40  # elements that a window may span, padding included
 
 
 @dataclass
@@ -117,9 +118,14 @@ def _along(size, axis, kernel, stride, pads, dilation, ceil_mode, include):
     if size == 0:
         raise ValueError(f"x has no elements along the pooled axis {axis}")
     reach = dilation * (kernel - 1) + 1
-    for name, value in (("kernel_size", kernel), ("stride", stride), ("dilation", dilation)):
-        if value > LIMIT:
-            raise ValueError(f"{name} must be below 2**63, not {value}")
+    for name, value in (
+        ("kernel_size", kernel),
+        ("stride", stride),
+        ("dilation", dilation),
+        ("kernel_size with dilation", reach),
+    ):
+        if value > REACH:
+            raise ValueError(f"{name} must be at most 2**40 elements, not {value}")
     if pads == "valid":
         before = after = 0
     elif isinstance(pads, str):
@@ -145,6 +151,13 @@ def _check_size(request: Request) -> None:
         )
 
 
+def _share(a: np.ndarray, b: np.ndarray) -> bool:
+    try:
+        return bool(np.shares_memory(a, b, max_work=10_000))  # type: ignore[arg-type]
+    except np.exceptions.TooHardError:
+        return True
+
+
 def _check_out(request: Request, out: Any) -> tuple[np.ndarray | None, np.ndarray | None]:
     if out is None:
         return None, None
@@ -155,6 +168,6 @@ def _check_out(request: Request, out: Any) -> tuple[np.ndarray | None, np.ndarra
         raise TypeError(f"out must be a pair (y, indices) with return_indices=True, not {type(out).__name__}")
     values = None if out[0] is None else arguments.output(out[0], request.shape, y, "out[0]")
     places = None if out[1] is None else arguments.output(out[1], request.shape, np.dtype(np.int64), "out[1]")
-    if values is not None and places is not None and np.may_share_memory(values, places):
+    if values is not None and places is not None and _share(values, places):
         raise ValueError("out: y and indices must not share memory")
     return values, places

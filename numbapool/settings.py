@@ -73,6 +73,7 @@ _TABLE = {
 
 _process: dict = {}  # filled from the environment or the default at first use
 _context: ContextVar = ContextVar("numbapool.options", default=None)
+_outer: ContextVar[tuple] = ContextVar("numbapool_outer_options", default=())
 
 
 def _checked(values):
@@ -124,7 +125,7 @@ def set_options(**kw):
         Threads that one call may use. None (default): what the process may use, the least of its CPU affinity,
         its cgroup quota, ``OMP_NUM_THREADS`` and Numba's own setting.
     parallel_threshold : int
-        Bytes of input and output below which a call stays on the caller's thread.
+        Bytes of the input (backward: of the gradient) below which a call stays on the caller's thread.
     cache_dir : str, path or None
         Folder for compiled kernels. None (default): the platform's user cache folder.
     stream : object
@@ -173,11 +174,14 @@ class options:
 
     def __init__(self, **kw):
         self._values = _checked(kw)
-        self._tokens = []
 
     def __enter__(self):
-        self._tokens.append(_context.set({**(_context.get() or {}), **self._values}))
+        before = _context.get()
+        _context.set({**(before or {}), **self._values})
+        _outer.set((*_outer.get(), before))  # of this thread or task, so that one object may serve several
         return self
 
     def __exit__(self, *exception):
-        _context.reset(self._tokens.pop())
+        *outer, before = _outer.get()
+        _outer.set(tuple(outer))
+        _context.set(before)

@@ -118,9 +118,17 @@ def sliding(size, kernel, stride, before, after, dilation, ceil_mode, count_padd
         extent = -(-(np.minimum(begin + reach, size + after) - begin) // dilation)
     else:
         extent = -(-(stop - start) // dilation)
+    # Taps that fall outside in every window are dropped: windows far larger than the axis cost what the axis costs.
+    taps = -(-(stop - start) // dilation)
+    some = taps > 0
+    lowest = int(first[some].min()) if some.any() else 0
+    highest = int((first + taps)[some].max()) if some.any() else 1
+    first = np.where(some, first - lowest, 0)
+    start, stop = np.where(some, start, 0), np.where(some, stop, 0)
     table = np.ascontiguousarray(np.stack([start, stop, first, extent], axis=1))
     table.flags.writeable = False
-    return Windows(size, table, dilation, (kernel, stride, before))
+    regular = highest - lowest, stride if count > 1 else 1, before - lowest * dilation
+    return Windows(size, table, dilation, regular)
 
 
 @lru_cache(maxsize=64)

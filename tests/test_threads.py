@@ -268,7 +268,7 @@ def test_interrupt(layer):
         settings.set_options(num_threads=4)
         s = Sample(rows=64, n=2048, repeat=1)
         s.run()
-        s.args[4] = s.repeat_for(0.6)
+        s.args[4] = s.repeat_for(2.0)
         s.y.fill(0)
         main = threading.main_thread().ident
         for late in (0.1, 0.2):
@@ -299,7 +299,7 @@ def test_interrupted_crew_has_stopped(run_python, store):
         from templates_sample import Sample
         s = Sample(rows=40, n=2048, repeat=1)
         s.run(4)
-        s.args[4] = s.repeat_for(0.6)
+        s.args[4] = s.repeat_for(2.0)
         main = threading.main_thread().ident
         timer = threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT)); timer.start()
         try:

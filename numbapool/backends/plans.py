@@ -401,7 +401,7 @@ def selecting(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, k
         places[255] = -(2**62)
     fields = {
         "GROUPS": -(-view.outer // group), "GROUP": group, "OUTER": view.outer, "INNER": view.inner, "TILE_I": tile_i, "TILES_I": -(-view.inner // tile_i),
-        "WIDTH": w.size, "SIZE_H": h.size, "BLOCKS": blocks, "BLOCK_TABLE": address(lines), "UNIT": unit,
+        "WIDTH": w.size, "SIZE_H": h.size, "BLOCKS": blocks, "BLOCK_TABLE": address(lines), "UNIT": unit, "FLAT": flat,
         "PLACES_TABLE": address(places), "BASE": -sum(v.regular[2] * s for v, s in zip((d, h, w), plane, strict=True)),
     }  # fmt: skip
     for role, v, s in zip("DHW", (d, h, w), plane, strict=True):

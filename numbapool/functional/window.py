@@ -77,7 +77,7 @@ _AXES = {1: ("one axis", "axis"), 2: ("two axes", "axes"), 3: ("three axes", "ax
 _EXTREME_NOTES = """Padding never wins. Of equal values the first in row-major order is the one that `indices` names; an index counts within the pooled
 plane of x without padding, −1 for a window that has no element. A NaN wins against everything. Halves are compared exactly."""
 _SUM_NOTES = """Small windows of float32 are summed in float32 (at most four roundings in a row), larger ones in float64; float16 and bfloat16 in float32, rounded
-once. Integers are summed exactly in 64 bits. Nothing is ever subtracted, so inf, NaN and rounding errors stay in their window."""
+once. Integers are summed exactly in 64 bits, but for means of 64-bit integers, which are taken in float64 as NumPy's. Nothing is ever subtracted, so inf, NaN and rounding errors stay in their window."""
 
 
 _EXAMPLES = {

@@ -94,8 +94,12 @@ def locate_columns(args, room, begin, needed, inner, groups):
     if K_SIZE == 8:
         for g in range(groups):
             for j in range(needed):
+                # Columns outside x hold nothing, and its key stays as it is.
+                place = (
+                    (begin + j) * word(args, KEY_W) if 0 <= begin + j and begin + j < word(args, WIDTH) else 0
+                )
                 for c in range(inner):
-                    set_word(places, g * word(args, PITCH) + j * inner + c, (begin + j) * word(args, KEY_W))
+                    set_word(places, g * word(args, PITCH) + j * inner + c, place)
 
 
 def sweep(

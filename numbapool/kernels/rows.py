@@ -301,13 +301,14 @@ def band(args, slot, first_item, last_item):
         o = (t - rest * word(args, TILES_W)) * word(args, TILE_W)
         t = rest
         rest = t // word(args, TILES_I)
-        c = (t - rest * word(args, TILES_I)) * word(args, TILE_I)
+        # The last range of inner elements overlaps its neighbour: all are equally wide.
+        inner = word(args, TILE_I)
+        c = min((t - rest * word(args, TILES_I)) * inner, word(args, INNER) - inner)
         entry = rest // word(args, GROUPS)
         g = (rest - entry * word(args, GROUPS)) * word(args, GROUP)
 
         last = min(oh + word(args, BLOCK_H), word(args, OUT_H))
         out_columns = min(word(args, TILE_W), word(args, OUT_W) - o)
-        inner = min(word(args, TILE_I), word(args, INNER) - c)
         groups = min(word(args, GROUP), word(args, OUTER) - g)
 
         # Column q of x stands at q·UP - UP_BEFORE on the line that windows slide along (backward spreads its input by the stride).

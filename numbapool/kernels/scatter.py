@@ -89,7 +89,7 @@ def band(args, slot, first_item, last_item):
                     add_outputs(
                         args, x_row, k_row, base, word(line, 6), word(line, 7), inner, offset, count, sums
                     )
-            if word(args, UNIT) == 1:
+            if word(args, FLAT):
                 store_row(args, sums, y + begin * word(args, Y_W), count, inner)
             elif word(args, WHOLE):
                 store_row(args, sums, y + begin * word(args, Y_H), count, inner)
