@@ -109,6 +109,7 @@ def sliding(size, kernel, stride, before, after, dilation, ceil_mode, count_padd
             f"kernel_size={kernel} with dilation={dilation} spans {reach} elements, but the axis has {size} "
             f"and padding {before} + {after}: no output is left"
         )
+    stride = stride if count > 1 else 1
     begin = np.arange(count, dtype=np.int64) * stride - before
     first = np.maximum(-(begin // dilation), 0)
     start = begin + first * dilation
@@ -127,7 +128,7 @@ def sliding(size, kernel, stride, before, after, dilation, ceil_mode, count_padd
     start, stop = np.where(some, start, 0), np.where(some, stop, 0)
     table = np.ascontiguousarray(np.stack([start, stop, first, extent], axis=1))
     table.flags.writeable = False
-    regular = highest - lowest, stride if count > 1 else 1, before - lowest * dilation
+    regular = highest - lowest, stride, before - lowest * dilation
     return Windows(size, table, dilation, regular)
 
 

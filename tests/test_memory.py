@@ -21,8 +21,8 @@ _WIDTHS = """
             case = Case(2, (2, 5, width), kernel, stride, padding, ceil=True)
             if kernel == 2 and width < 2:
                 continue
-            exercise(case, dtype, end=(width + stride) % 2 == 0)
-            exercise(case, dtype, end=(width + stride) % 2 == 1)
+            for end in (True, False):
+                exercise(case, dtype, end, (('max', 'avg'), ('min', 'sum'))[(width + end) % 2])
 """
 _TABLES = """
     import sys
@@ -256,14 +256,25 @@ def test_offsets_beyond_32_bits(op):
 
 
 @needs_mprotect
-def test_indices_beyond_32_bits():
-    """The index of the last element of a plane of more than 2³¹."""
-    memory = _reserve(2**31 + 2**20)
-    memory[-1] = memory[2**31 + 5] = 9
-    y, index = nbp.max_pool1d(memory, 2**20, return_indices=True)
-    assert y[-1] == 9
-    assert index[-1] == 2**31 + 5
-    assert index[-2] == 2**31 - 2**20
-    total = nbp.sum_pool1d(memory, 2**20)
-    assert total[-1] == 18
-    assert total[:-1].max() == 0
+@pytest.mark.parametrize("window", [4, 40])
+def test_indices_beyond_32_bits(window):
+    """Planes of more than 2³¹ elements, of which few are looked at."""
+    length, stride = 2**31 + 2**24, 2**20
+    memory = _reserve(length)
+    memory[2**31 + 3] = 9
+    at = 2**31 // stride
+    for view, args, axes in [
+        (memory, (window, stride), (-1,)),
+        (memory.reshape(-1, 2**12), ((window, 1), (2**8, 2**12)), (-2, -1)),
+        (memory.reshape(-1, 2**20), ((1, window), (1, 2**20)), (-2, -1)),
+    ]:
+        n = view.ndim
+        y, index = getattr(nbp, f"max_pool{n}d")(view, *args, axes=axes, return_indices=True)
+        if view.shape[-1] == 2**12:
+            assert index.reshape(-1)[at] == 2**31
+            continue
+        assert y.reshape(-1)[at] == 9
+        assert index.reshape(-1)[at] == 2**31 + 3
+        assert index.reshape(-1)[at - 1] == 2**31 - stride
+        total = getattr(nbp, f"sum_pool{n}d")(view, *args, axes=axes)
+        assert total.reshape(-1)[at] == total.sum() == 9

@@ -166,9 +166,9 @@ def test_mean_of_a_tenth():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16"])
-@pytest.mark.parametrize("kernel", [3, 5, 13, 40, 120])
+@pytest.mark.parametrize("kernel", [3, 5, 13, (40, 5), (5, 40), (1, 140)], ids=str)
 def test_accuracy_of_cancelling_sums(kernel, dtype):
-    rng = np.random.default_rng(kernel)
+    rng = np.random.default_rng(11)
     x = rng.standard_normal((1, 130, 140)).astype(dtype_of(dtype))
     x[0, ::2] = -x[0, 1::2]
     for stride in (1, kernel):

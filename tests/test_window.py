@@ -95,12 +95,14 @@ def test_every_channel_count(op):
 
 @pytest.mark.parametrize("op", OPS)
 def test_every_window(op):
-    for kernel in range(1, 41):
+    for k in range(1, 41):
         for stride in (1, 2):
-            case = Case(2, (1, 42, 47), kernel, stride, (kernel - 1) // 2)
-            check(case.function(op), array(case.shape), **case.options(op))
-            case = Case(1, (2, 90), kernel, stride, 0, 2)
-            check(case.function(op), array(case.shape), **case.options(op))
+            for case in (
+                Case(2, (1, 42, 47), (k, 3), stride, ((k - 1) // 2, 1)),
+                Case(2, (1, 42, 47), (3, k), stride, (1, (k - 1) // 2)),
+                Case(1, (2, 90), k, stride, 0, 2),
+            ):
+                check(case.function(op), array(case.shape), **case.options(op))
 
 
 _SOME_RESULTS = [
