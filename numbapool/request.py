@@ -118,7 +118,11 @@ def _along(size, axis, kernel, stride, pads, dilation, ceil_mode, include):
     if size == 0:
         raise ValueError(f"x has no elements along the pooled axis {axis}")
     reach = dilation * (kernel - 1) + 1
-    for name, value in (("kernel_size", kernel), ("dilation", dilation), ("kernel_size with dilation", reach)):
+    for name, value in (
+        ("kernel_size", kernel),
+        ("dilation", dilation),
+        ("kernel_size with dilation", reach),
+    ):
         if value > REACH:
             raise ValueError(f"{name} must be at most 2**40 elements, not {value}")
     if pads == "valid":
