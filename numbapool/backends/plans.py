@@ -14,7 +14,9 @@ from numbapool.reductions import AVG
 from numbapool.windows import untouched
 
 ROW_BYTES = 32 * 1024  # a scratch row stays in the first-level cache
-QUEUE_BYTES = 512 * 1024  # the rows of a queue in the second-level cache
+QUEUE_BYTES = (
+    2 << 20
+)  # the rows of a queue: each is written once and read once, so they may leave the second-level cache
 BLOCK_BYTES = 256 * 1024  # and so does a block of accumulators
 ITEM_BYTES = 64 * 1024  # about what a work item reads
 SMALL_ROW = 512  # rows of fewer elements are done several planes at a time
@@ -104,7 +106,7 @@ def _tiles(view, d, h, w, acc, lanes, item, queued):
         budget = min(budget, max(QUEUE_BYTES // (acc * h.most), 512))
     tile_i = view.inner if view.inner * reach <= budget else min(view.inner, max(256, budget // reach))
     tile_w = max((budget // tile_i - reach) // stride + 1, -(-reach // stride), 1)
-    tile_w = min(tile_w, len(w.table))
+    tile_w = -(-len(w.table) // -(-len(w.table) // tile_w))  # equal tiles
     needed = (tile_w - 1) * stride + reach
     group = 1
     if tile_w == len(w.table) and tile_i == view.inner:
@@ -157,8 +159,8 @@ def _strides(fields, view, letters, x_item, x_bytes, sizes):
     # Rows that are read side by side from one page keep the hardware from reading ahead, which costs more than a second pass over a
     # scratch row once the data does not come from a cache.
     fields["STREAMS"] = 512 <= abs(fields["X_H"]) <= PAGE and x_bytes > CACHE_BYTES
-    whole = fields["TILE_I"] == view.inner
-    fields["PACKED"] = whole and fields["X_I"] == x_item and fields["X_W"] == x_item * view.inner
+    whole = view.inner == 1 or (fields["TILE_I"] == view.inner and fields["X_I"] == x_item)
+    fields["PACKED"] = whole and fields["X_W"] == x_item * view.inner
     fields["DENSE"] = all(_dense(view, fields, letter, size) for letter, size in sizes.items())
 
 
@@ -263,7 +265,7 @@ def forward(reduction, shape, strides, x_name, axes, windows, y_name, divisor, y
     }  # fmt: skip
 
     room = Room()
-    room.take(16 * (d.most * h.most + 1))  # the list of taps
+    room.take(16 * (d.most * h.most + 3))  # the list of taps; three are read ahead
     span = align(capacity * acc)
     row = span + align(capacity * key_item)
     results = (fields["TILE_W"] * fields["TILE_I"] + 4 * lanes) * max(y_item, key_item, acc)
@@ -330,7 +332,7 @@ def weighted(mean, shape, strides, x_name, axes, windows, dy_name, divisor, dy_s
         "K_TABLE": fields["Y_TABLE"],
     }  # fmt: skip
     room = Room()
-    room.take(16 * (td.most * th.most + 1))
+    room.take(16 * (td.most * th.most + 3))
     row = align(capacity * acc)
     results = (fields["TILE_W"] * fields["TILE_I"] + 4 * lanes) * max(y_item, acc)
     fields |= {"SPAN": row, "ROW_BYTES": row, "LINE_BYTES": row, "AT_ROW": room.take(row)}

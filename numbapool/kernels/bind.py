@@ -39,6 +39,7 @@ def forward(reduction, types, key):
         "K_SIZE": dtypes.itemsize(key) if key else 0,
         "IDEMPOTENT": reduction.selecting,
         "load_x": p.loader(types.x, types.acc, lanes),
+        "load_x_2": p.spread_loader(types.x, types.acc, lanes),
         "load_x_n": p.partial_loader(types.x, types.acc, lanes, identity),
         "get_x": p.getter(types.x, types.acc),
         "load_a": p.loader(types.acc, types.acc, lanes),

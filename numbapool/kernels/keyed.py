@@ -13,6 +13,10 @@ def tap(addr, key) -> "acc":
     return load_x(addr), splat_k(key)
 
 
+def tap_2(addr, key) -> "acc":
+    return load_x_2(addr), splat_k(key)
+
+
 def tap_n(addr, n, key) -> "acc":
     return load_x_n(addr, n), splat_k_n(key, n)
 

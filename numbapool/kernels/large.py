@@ -32,6 +32,38 @@ def read_row(args, taps, od, h, source, row, span, at, columns, inner, groups):
     fill_row(args, taps, count, source, row, span, at, columns, inner, groups)
 
 
+def join_row(args, taps, od, h, source, out, other, first, row, span, at, columns, inner, groups, total):
+    """Merge row h and the row `other`, of which h is the `first` or not, in one pass where a row of x is one run of neighbours."""
+    count = list_row(args, taps, od, h)
+    if count == 1 and word(args, PACKED):
+        here = source + word(taps, 0)
+        for g in range(groups):
+            base = g * word(args, PITCH) + at
+            join(out, other, here + g * word(args, X_G), word(taps, 1), first, span, base, columns * inner)
+        return
+    fill_row(args, taps, count, source, row, span, at, columns, inner, groups)
+    if first:
+        combine(out, row, other, span, total)
+    else:
+        combine(out, other, row, span, total)
+
+
+def join(out, other, source, key, first, span, at, n):
+    whole = n // LANES * LANES
+    for i in range(0, whole, LANES):
+        push(out, span, at + i, ordered(tap(source + i * X_SIZE, key), pull(other, span, at + i, 0), first))
+    if (
+        whole < n
+    ):  # not a vector that overlaps its neighbour: out may be the other row, and a sum would count twice
+        rest = tap_n(source + whole * X_SIZE, n - whole, key)
+        push(out, span, at + whole, ordered(rest, pull(other, span, at + whole, 0), first))
+
+
+def ordered(new, other, first) -> "acc":
+    """Merged in the order of rows: of equal values the first stays."""
+    return merge(new, other) if first else merge(other, new)
+
+
 def combine(out, first, second, span, n):
     for i in range(0, n, LANES):
         push(out, span, i, merge(pull(first, span, i, 0), pull(second, span, i, 0)))
@@ -148,17 +180,21 @@ def sweep(
             bottom, edge, end = start, stop, stop
             for r in range(stop - 1, start - 1, -1):
                 suffix = suffixes + (r - start) * size
-                read_row(args, taps, od, r, source, suffix, span, at, columns, inner, groups)
-                if r < stop - 1:
-                    combine(suffix, suffix, suffix + size, span, total)
+                if r == stop - 1:
+                    read_row(args, taps, od, r, source, suffix, span, at, columns, inner, groups)
+                else:
+                    join_row(
+                        args, taps, od, r, source, suffix, suffix + size, True, row, span, at, columns, inner, groups, total
+                    )  # fmt: skip
             carry(row, suffixes, span, total)
         else:
             for r in range(end, stop):
                 if r == edge:
                     read_row(args, taps, od, r, source, prefix, span, at, columns, inner, groups)
                 else:
-                    read_row(args, taps, od, r, source, row, span, at, columns, inner, groups)
-                    combine(prefix, prefix, row, span, total)
+                    join_row(
+                        args, taps, od, r, source, prefix, prefix, False, row, span, at, columns, inner, groups, total
+                    )  # fmt: skip
             end = max(end, stop)
             suffix = suffixes + (start - bottom) * size
             if end > edge:

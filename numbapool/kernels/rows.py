@@ -13,7 +13,18 @@ TEMPLATE = True
 
 def vertical(taps, count, source, step, streams, row, span, at, n, groups, x_group, pitch):
     """Merge n elements of each row in the list `taps` into the scratch row, from element `at` on, for each of `groups` planes."""
-    if step != X_SIZE:
+    if step == 2 * X_SIZE and n >= LANES:
+        for _ in range(groups):
+            for j in range(0, n, LANES):
+                i = min(j, n - LANES)
+                here = source + i * step
+                acc = tap_2(here + word(taps, 0), word(taps, 1))
+                for t in range(1, count):
+                    acc = merge_later(acc, tap_2(here + word(taps, 2 * t), word(taps, 2 * t + 1)))
+                push(row, span, at + i, acc)
+            source += x_group
+            at += pitch
+    elif step != X_SIZE:
         for _ in range(groups):
             for i in range(n):
                 acc = tap_1(source + word(taps, 0) + i * step, word(taps, 1))
@@ -48,12 +59,18 @@ def vertical(taps, count, source, step, streams, row, span, at, n, groups, x_gro
 
 
 def merge_rows(taps, count, source, row, span, at, first, last):
-    """All taps of a vector at once, in a register."""
+    """All taps of a vector at once, in a register; the first three, nearly always all, without a loop or a reload of the list."""
+    a, b, c = source + word(taps, 0), source + word(taps, 2), source + word(taps, 4)
+    a_key, b_key, c_key = word(taps, 1), word(taps, 3), word(taps, 5)
     for i in range(first, last, LANES):
-        here = source + i * X_SIZE
-        acc = tap(here + word(taps, 0), word(taps, 1))
-        for t in range(1, count):
-            acc = merge_later(acc, tap(here + word(taps, 2 * t), word(taps, 2 * t + 1)))
+        acc = tap(a + i * X_SIZE, a_key)
+        if count > 1:
+            acc = merge_later(acc, tap(b + i * X_SIZE, b_key))
+            if count > 2:
+                acc = merge_later(acc, tap(c + i * X_SIZE, c_key))
+                for t in range(3, count):
+                    here = source + i * X_SIZE
+                    acc = merge_later(acc, tap(here + word(taps, 2 * t), word(taps, 2 * t + 1)))
         push(row, span, at + i, acc)
 
 
@@ -93,18 +110,29 @@ def list_taps(args, taps, od, oh) -> "int":
 def window(row, span, i, taps, step, key) -> "acc":
     """Merge `taps` elements that lie `step` apart, from element i on, for a vector of windows."""
     acc = pull(row, span, i, 0)
-    for t in range(1, taps):
-        acc = merge(acc, pull(row, span, i + t * step, t * key))
+    if taps > 1:
+        acc = merge(acc, pull(row, span, i + step, key))
+        if taps > 2:
+            acc = merge(acc, pull(row, span, i + 2 * step, 2 * key))
+            for t in range(3, taps):
+                acc = merge(acc, pull(row, span, i + t * step, t * key))
     return acc
 
 
 def pairs(row, span, i, taps, step, key) -> "acc":
     """The same for windows that start two elements apart: every other lane of two vectors."""
-    acc = even(pull(row, span, i, 0), pull(row, span, i + LANES, 0))
-    for t in range(1, taps):
-        j = i + t * step
-        acc = merge(acc, even(pull(row, span, j, t * key), pull(row, span, j + LANES, t * key)))
+    acc = pair(row, span, i, 0)
+    if taps > 1:
+        acc = merge(acc, pair(row, span, i + step, key))
+        if taps > 2:
+            acc = merge(acc, pair(row, span, i + 2 * step, 2 * key))
+            for t in range(3, taps):
+                acc = merge(acc, pair(row, span, i + t * step, t * key))
     return acc
+
+
+def pair(row, span, i, key) -> "acc":
+    return even(pull(row, span, i, key), pull(row, span, i + LANES, key))
 
 
 def horizontal(

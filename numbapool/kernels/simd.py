@@ -423,6 +423,25 @@ def loader(stored, loaded, lanes):
     return load
 
 
+def spread_loader(stored, loaded, lanes):
+    """`load_2(address)`: every other of 2·lanes − 1 elements; the one behind the last may not exist and is not read."""
+    element = _llvm(stored)
+    vector, result = ir.VectorType(element, lanes), Vec(scalar_type(loaded), lanes)
+    mask = [2 * k if 2 * k < lanes else 2 * k + 1 for k in range(lanes)]
+
+    @intrinsic
+    def load_2(tc, addr):
+        def codegen(ctx, b, sig, args):
+            far = b.add(args[0], I64((lanes - 1) * itemsize(stored)))
+            low, high = _load(b, args[0], vector), _load(b, far, vector)
+            v = b.shuffle_vector(low, high, ir.Constant(ir.VectorType(I32, lanes), mask))
+            return convert(b, v, stored, loaded)
+
+        return result(address), codegen
+
+    return load_2
+
+
 def partial_loader(stored, loaded, lanes, fill):
     """`load_n(address, n)`: n < lanes neighbours, the other lanes hold `fill` (a value of dtype `loaded`)."""
     vector, result = ir.VectorType(_llvm(stored), lanes), Vec(scalar_type(loaded), lanes)

@@ -128,6 +128,10 @@ def loader(stored, loaded, lanes):
     return lambda addr: convert(_read(addr, stored, lanes), stored, loaded)
 
 
+def spread_loader(stored, loaded, lanes):
+    return lambda addr: convert(_read(addr, stored, 2 * lanes - 1)[::2], stored, loaded)
+
+
 def partial_loader(stored, loaded, lanes, fill):
     def load_n(addr, n):
         v = np.full(lanes, fill, _registers(loaded))
