@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from numbapool import dispatch, dtypes
+from numbapool import containers, dispatch, dtypes
 
 
-def vjp(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> tuple[Any, Callable[[Any], np.ndarray]]:
+def vjp(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> tuple[Any, Callable[[Any], Any]]:
     """Call a pooling function and get its pullback.
 
     Parameters
@@ -22,11 +20,11 @@ def vjp(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> tuple[Any, Call
 
     Returns
     -------
-    y : ndarray or tuple
+    y : array or tuple
         What ``fn(*args, **kwargs)`` returns.
     pullback : callable
-        ``pullback(dy)`` is the gradient with respect to x, of x's shape, dtype and memory order, where dy has the shape of y
-        (broadcast strides are fine) and any real dtype. With ``return_indices=True`` dy still belongs to the values alone. It may be called again.
+        ``pullback(dy)`` is the gradient with respect to x, of x's kind, shape, dtype and memory order, where dy has the shape of y
+        (broadcast strides are fine), any real dtype and any kind of container. With ``return_indices=True`` dy still belongs to the values alone. It may be called again.
 
     Raises
     ------
@@ -53,15 +51,17 @@ def vjp(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> tuple[Any, Call
     if "out" in kwargs:
         raise TypeError("vjp takes no out=")
     request = request_of(*args, **kwargs)
-    if not dtypes.is_float(request.x.dtype.name):
+    name, kind, shape = request.x.dtype.name, request.kind, request.shape
+    if not dtypes.is_float(name):
         raise TypeError(f"x must be floating to have a gradient, not {request.x.dtype}")
     returned, y, backward = dispatch.backend(request.x).vjp(request)
-    shape, dtype = y.shape, y.dtype
+    dtype = y.dtype if kind is None or request.y_name != "bfloat16" else containers.bfloat16
 
-    def pullback(dy: Any) -> np.ndarray:
-        dy = dispatch.host_array(dy, "dy")
+    def pullback(dy: Any) -> Any:
+        dy, _ = dispatch.host_array(dy, "dy")
         if dy.shape != shape:
             raise ValueError(f"dy must have the shape of y, {shape}, not {dy.shape}")
-        return backward(dy if dy.dtype == dtype and dy.dtype.isnative else dy.astype(dtype))
+        dx = backward(containers.converted(dy, dtype))
+        return dx if kind is None else kind.wrap(dx, name)
 
-    return returned, pullback
+    return request.wrapped(returned), pullback

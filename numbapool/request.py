@@ -38,6 +38,10 @@ class Request:
         Whether indices are returned.
     out : tuple
         Array or None for the values and for the indices.
+    kind : object
+        The kind of container that x came in, None for NumPy's (see `containers`).
+    given : tuple
+        `out` in that kind, as the caller gave it.
     """
 
     reduction: Reduction
@@ -47,7 +51,9 @@ class Request:
     dtype: str | None
     divisor: float | None
     indices: bool
-    out: tuple[np.ndarray | None, np.ndarray | None]
+    out: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
+    kind: Any = None
+    given: tuple[Any, Any] = (None, None)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -56,6 +62,21 @@ class Request:
         for a, w in zip(self.axes, self.windows, strict=True):
             shape[a] = w.count
         return tuple(shape)
+
+    @property
+    def y_name(self) -> str:
+        """The dtype of the values by name."""
+        return self.reduction.types(self.x.dtype.name, self.dtype, False).y
+
+    def wrapped(self, result: Any) -> Any:
+        """A backend's result in the caller's kind of container; `out` as it was given."""
+        if self.kind is None:
+            return result
+        y, indices = result if self.indices else (result, None)
+        y = self.kind.wrap(y, self.y_name) if self.given[0] is None else self.given[0]
+        if not self.indices:
+            return y
+        return y, self.kind.wrap(indices, "int64") if self.given[1] is None else self.given[1]
 
 
 def public(build: F) -> F:
@@ -67,7 +88,8 @@ def public(build: F) -> F:
     @functools.wraps(build)
     def function(*args, **kwargs):
         request = build(*args, **kwargs)
-        return dispatch.backend(request.x).run(request)
+        result = dispatch.backend(request.x).run(request)
+        return result if request.kind is None else request.wrapped(result)
 
     function.request = build  # type: ignore[attr-defined]
     return function  # type: ignore[return-value]
@@ -79,7 +101,7 @@ def window_request(
     nan_policy: Any = "propagate", where: Any = None, weights: Any = None, out: Any = None,
 ) -> Request:  # fmt: skip
     """Check the arguments of a function that slides windows over n axes of x."""
-    x = dispatch.host_array(x)
+    x, kind = dispatch.host_array(x)
     name = x.dtype.name
     given = arguments.pooled_axes(axes, n, x.ndim)
     kernel = arguments.per_axis(kernel_size, n, "kernel_size", 1)
@@ -107,10 +129,12 @@ def window_request(
         )
     ordered = tuple(sorted(given))
     request = Request(
-        reduction, x, ordered, tuple(windows[a] for a in ordered), dtype, override, indices, (None, None)
+        reduction, x, ordered, tuple(windows[a] for a in ordered), dtype, override, indices, kind=kind
     )
     _check_size(request)
-    request.out = _check_out(request, out)
+    if out is not None:
+        request.out = _check_out(request, out)
+        request.given = out if indices else (out, None)
     return request
 
 
@@ -158,15 +182,24 @@ def _share(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 def _check_out(request: Request, out: Any) -> tuple[np.ndarray | None, np.ndarray | None]:
-    if out is None:
-        return None, None
-    y = np.dtype(request.reduction.types(request.x.dtype.name, request.dtype, False).y)
     if not request.indices:
-        return arguments.output(out, request.shape, y), None
+        return _output(request, out, request.y_name, "out"), None
     if not isinstance(out, tuple) or len(out) != 2:
         raise TypeError(f"out must be a pair (y, indices) with return_indices=True, not {type(out).__name__}")
-    values = None if out[0] is None else arguments.output(out[0], request.shape, y, "out[0]")
-    places = None if out[1] is None else arguments.output(out[1], request.shape, np.dtype(np.int64), "out[1]")
+    values = _output(request, out[0], request.y_name, "out[0]")
+    places = _output(request, out[1], "int64", "out[1]")
     if values is not None and places is not None and _share(values, places):
         raise ValueError("out: y and indices must not share memory")
     return values, places
+
+
+def _output(request: Request, out: Any, dtype: str, name: str) -> np.ndarray | None:
+    if out is None:
+        return None
+    if request.kind is not None:
+        out = request.kind.output(out, name)
+        if out.dtype.name != dtype:
+            raise TypeError(f"{name} must have dtype {dtype}, not {out.dtype.name}")
+        out = out.view(np.ndarray)
+        dtype = out.dtype.newbyteorder("=").str  # what stands for bfloat16 included
+    return arguments.output(out, request.shape, np.dtype(dtype), name)
