@@ -22,7 +22,7 @@ def host_array(x: Any, name: str = "x") -> tuple[np.ndarray, Any]:
     kind = None
     if type(x) is not np.ndarray:
         x, kind = containers.unwrap(x, name)
-    if x.dtype.name not in dtypes.SUPPORTED:
+    if dtypes.name_of(x.dtype) not in dtypes.SUPPORTED:
         raise containers.unsupported(name, x.dtype)
     return x, kind
 

@@ -28,3 +28,14 @@ def kind(name):
 def itemsize(name):
     """Bytes of an element."""
     return _SIZES.get(name) or int(name.lstrip("uintfloa")) // 8
+
+
+_names: dict = {}  # NumPy makes a dtype's name anew whenever it is asked for, which takes longer than the rest of a check
+
+
+def name_of(dtype):
+    """`dtype.name`, remembered."""
+    name = _names.get(dtype)
+    if name is None:
+        name = _names[dtype] = dtype.name
+    return name

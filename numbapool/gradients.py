@@ -51,7 +51,8 @@ def vjp(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> tuple[Any, Call
     if "out" in kwargs:
         raise TypeError("vjp takes no out=")
     request = request_of(*args, **kwargs)
-    name, kind, shape = request.x.dtype.name, request.kind, request.shape
+    name, kind = request.x_name, request.kind
+    shape = request.shape if request.shape_out is None else request.shape_out
     if not dtypes.is_float(name):
         raise TypeError(f"x must be floating to have a gradient, not {request.x.dtype}")
     returned, y, backward = dispatch.backend(request.x).vjp(request)
@@ -61,7 +62,10 @@ def vjp(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> tuple[Any, Call
         dy, _ = dispatch.host_array(dy, "dy")
         if dy.shape != shape:
             raise ValueError(f"dy must have the shape of y, {shape}, not {dy.shape}")
-        dx = backward(containers.converted(dy, dtype))
+        dy = containers.converted(dy, dtype)
+        dx = backward(dy if request.shape_out is None else dy.reshape(request.shape))
+        if request.shape_in is not None:
+            dx = dx.reshape(request.shape_in)
         return dx if kind is None else kind.wrap(dx, name)
 
     return request.wrapped(returned), pullback

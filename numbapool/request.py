@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from numbapool import arguments, dispatch
+from numbapool import arguments, dispatch, dtypes
 from numbapool.reductions import Reduction
 from numbapool.windows import Windows, same_padding, sliding
 
@@ -42,6 +42,8 @@ class Request:
         The kind of container that x came in, None for NumPy's (see `containers`).
     given : tuple
         `out` in that kind, as the caller gave it.
+    shape_in, shape_out : tuple of int or None
+        Shapes that the caller sees, of x and of the result, where they are not those of `x` and `shape`: axes were merged, or dropped from the result.
     """
 
     reduction: Reduction
@@ -54,29 +56,38 @@ class Request:
     out: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
     kind: Any = None
     given: tuple[Any, Any] = (None, None)
+    shape_in: tuple[int, ...] | None = None
+    shape_out: tuple[int, ...] | None = None
 
-    @property
+    @functools.cached_property
     def shape(self) -> tuple[int, ...]:
         """Shape of the result."""
-        shape = list(self.x.shape)
-        for a, w in zip(self.axes, self.windows, strict=True):
-            shape[a] = w.count
-        return tuple(shape)
+        return _pooled(self.x.shape, self.axes, self.windows)
 
-    @property
+    @functools.cached_property
+    def x_name(self) -> str:
+        """The dtype of x by name."""
+        return dtypes.name_of(self.x.dtype)
+
+    @functools.cached_property
     def y_name(self) -> str:
         """The dtype of the values by name."""
-        return self.reduction.types(self.x.dtype.name, self.dtype, False).y
+        return self.reduction.types(self.x_name, self.dtype, False).y
 
     def wrapped(self, result: Any) -> Any:
         """A backend's result in the caller's kind of container; `out` as it was given."""
-        if self.kind is None:
+        if self.kind is None and self.shape_out is None:
             return result
         y, indices = result if self.indices else (result, None)
-        y = self.kind.wrap(y, self.y_name) if self.given[0] is None else self.given[0]
+        y = self._outward(y, self.y_name) if self.given[0] is None else self.given[0]
         if not self.indices:
             return y
-        return y, self.kind.wrap(indices, "int64") if self.given[1] is None else self.given[1]
+        return y, self._outward(indices, "int64") if self.given[1] is None else self.given[1]
+
+    def _outward(self, array: np.ndarray, name: str) -> Any:
+        if self.shape_out is not None:
+            array = array.reshape(self.shape_out)
+        return array if self.kind is None else self.kind.wrap(array, name)
 
 
 def public(build: F) -> F:
@@ -89,7 +100,7 @@ def public(build: F) -> F:
     def function(*args, **kwargs):
         request = build(*args, **kwargs)
         result = dispatch.backend(request.x).run(request)
-        return result if request.kind is None else request.wrapped(result)
+        return result if request.kind is None and request.shape_out is None else request.wrapped(result)
 
     function.request = build  # type: ignore[attr-defined]
     return function  # type: ignore[return-value]
@@ -102,40 +113,77 @@ def window_request(
 ) -> Request:  # fmt: skip
     """Check the arguments of a function that slides windows over n axes of x."""
     x, kind = dispatch.host_array(x)
-    name = x.dtype.name
-    given = arguments.pooled_axes(axes, n, x.ndim)
-    kernel = arguments.per_axis(kernel_size, n, "kernel_size", 1)
-    steps = kernel if stride is None else arguments.per_axis(stride, n, "stride", 1)
-    spread = arguments.per_axis(dilation, n, "dilation", 1)
-    pads = arguments.padding_pairs(padding, n)
-    ceil_mode = arguments.flag(ceil_mode, "ceil_mode")
-    indices = arguments.flag(return_indices, "return_indices")
     include = arguments.flag(count_include_pad, "count_include_pad")
-    override = arguments.divisor(divisor_override)
-    dtype = arguments.result_dtype(dtype, name, reduction.mean)
-    arguments.later(nan_policy, where, weights)
-
-    windows = {}
-    for i, a in enumerate(given):
-        windows[a] = _along(
-            x.shape[a],
-            a,
-            kernel[i],
-            steps[i],
-            pads if isinstance(pads, str) else pads[i],
-            spread[i],
-            ceil_mode,
-            include,
-        )
-    ordered = tuple(sorted(given))
-    request = Request(
-        reduction, x, ordered, tuple(windows[a] for a in ordered), dtype, override, indices, kind=kind
+    ceil_mode = arguments.flag(ceil_mode, "ceil_mode")
+    pooled, windows, _ = recall(
+        _sliding, x.shape, n, axes, kernel_size, stride, padding, dilation, ceil_mode, include
     )
-    _check_size(request)
+    indices = arguments.flag(return_indices, "return_indices")
+    override = arguments.divisor(divisor_override)
+    dtype = arguments.result_dtype(dtype, dtypes.name_of(x.dtype), reduction.mean)
+    arguments.later(nan_policy, where, weights)
+    request = Request(reduction, x, pooled, windows, dtype, override, indices, kind=kind)
     if out is not None:
         request.out = _check_out(request, out)
         request.given = out if indices else (out, None)
     return request
+
+
+def recall(function: Callable[..., Any], *args: Any) -> Any:
+    """``function(*args)``, a function of plain values that is asked the same over and over; its answers are remembered."""
+    for value in args:
+        kind = type(value)
+        if kind is tuple:
+            for v in value:  # equal keys must mean equal answers: True is not 1, nor is 1.0
+                if type(v) is not int:
+                    return function(*args)
+        elif kind not in _PLAIN:
+            return function(*args)
+    return _remembered(function, *args)
+
+
+_PLAIN = frozenset((int, bool, str, type(None)))
+
+
+@functools.lru_cache(maxsize=1024, typed=True)
+def _remembered(function, *args):
+    return function(*args)
+
+
+def _sliding(shape, n, axes, kernel_size, stride, padding, dilation, ceil_mode, include):
+    """The pooled axes, ascending, and their windows, for arguments as the caller gave them; shape of the result."""
+    given = arguments.pooled_axes(axes, n, len(shape))
+    kernel = arguments.per_axis(kernel_size, n, "kernel_size", 1)
+    steps = kernel if stride is None else arguments.per_axis(stride, n, "stride", 1)
+    spread = arguments.per_axis(dilation, n, "dilation", 1)
+    pads = arguments.padding_pairs(padding, n)
+    windows = {}
+    for i, a in enumerate(given):
+        pad = pads if isinstance(pads, str) else pads[i]
+        windows[a] = _along(shape[a], a, kernel[i], steps[i], pad, spread[i], ceil_mode, include)
+    return in_order(shape, windows)
+
+
+def in_order(shape, windows):
+    """Windows by axis as (axes ascending, windows, shape of the result), which is checked."""
+    axes = tuple(sorted(windows))
+    ordered = tuple(windows[a] for a in axes)
+    pooled = _pooled(shape, axes, ordered)
+    size = 1
+    for n in pooled:
+        size *= n
+    if size * 8 > LIMIT:
+        raise ValueError(
+            f"kernel_size, stride and padding give a result of shape {pooled}, which cannot exist"
+        )
+    return axes, ordered, pooled
+
+
+def _pooled(shape, axes, windows):
+    pooled = list(shape)
+    for a, w in zip(axes, windows, strict=True):
+        pooled[a] = w.count
+    return tuple(pooled)
 
 
 def _along(size, axis, kernel, stride, pads, dilation, ceil_mode, include):
@@ -162,16 +210,6 @@ def _along(size, axis, kernel, stride, pads, dilation, ceil_mode, include):
             f"kernel_size={kernel} with dilation={dilation} spans, not {(before, after)}"
         )
     return sliding(size, kernel, stride, before, after, dilation, ceil_mode, include)
-
-
-def _check_size(request: Request) -> None:
-    size = 1
-    for n in request.shape:
-        size *= n
-    if size * 8 > LIMIT:
-        raise ValueError(
-            f"kernel_size, stride and padding give a result of shape {request.shape}, which cannot exist"
-        )
 
 
 def _share(a: np.ndarray, b: np.ndarray) -> bool:
@@ -202,4 +240,7 @@ def _output(request: Request, out: Any, dtype: str, name: str) -> np.ndarray | N
             raise TypeError(f"{name} must have dtype {dtype}, not {out.dtype.name}")
         out = out.view(np.ndarray)
         dtype = out.dtype.newbyteorder("=").str  # what stands for bfloat16 included
-    return arguments.output(out, request.shape, np.dtype(dtype), name)
+    if request.shape_out is None:
+        return arguments.output(out, request.shape, np.dtype(dtype), name)
+    # Only axes of one element come and go, so this is a view.
+    return arguments.output(out, request.shape_out, np.dtype(dtype), name).reshape(request.shape)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
+from numbapool import dtypes
 from numbapool.backends import plans
 
 SLAB_BYTES = 8 << 20  # of a foreign byte order, converted at a time
@@ -30,7 +32,7 @@ def vjp(request):
         else:
             indices = keys.copy("K")
     shape, strides, dtype = request.x.shape, request.x.strides, request.x.dtype.newbyteorder("=")
-    order = result_layout(shape, strides)
+    order, name = result_layout(shape, strides), request.x_name
     axes, windows = request.axes, request.windows
 
     def pullback(dy):
@@ -41,17 +43,25 @@ def vjp(request):
         if request.reduction.selecting:
             key = "places" if keys.dtype == np.uint8 else "positions"
             plan = plans.selecting(
-                shape, dx.strides, dtype.name, axes, windows, dy.dtype.name, dy.strides, key, keys.strides
+                shape,
+                dx.strides,
+                name,
+                axes,
+                windows,
+                dtypes.name_of(dy.dtype),
+                dy.strides,
+                key,
+                keys.strides,
             )
         else:
             plan = plans.weighted(
                 request.reduction.mean,
                 shape,
                 dx.strides,
-                dtype.name,
+                name,
                 axes,
                 windows,
-                dy.dtype.name,
+                dtypes.name_of(dy.dtype),
                 request.divisor,
                 dy.strides,
             )
@@ -71,11 +81,7 @@ def _in_slabs(request, key):
         return _forward(replace(request, x=x.astype(native)), key)
     order = result_layout(x.shape, x.strides)
     y, keys = request.out
-    y = (
-        empty(shape, order, np.dtype(request.reduction.types(x.dtype.name, request.dtype, False).y))
-        if y is None
-        else y
-    )
+    y = empty(shape, order, np.dtype(request.y_name)) if y is None else y
     if key and keys is None:
         small = key == "places" and plans.key_kind(request.windows) == "places"
         keys = empty(shape, order, np.uint8 if small else np.int64)
@@ -95,11 +101,13 @@ def _forward(request, key):
         return _in_slabs(request, key)
     x, shape = request.x, request.shape
     order = result_layout(x.shape, x.strides)
-    y_dtype = _dtype(request, request.reduction.types(x.dtype.name, request.dtype, False).y)
     y, keys = request.out
     if x.size and any(o is not None and np.may_share_memory(x, o) for o in request.out):
         x = x.copy("K")
-    y = empty(shape, order, y_dtype) if y is None else y
+    if y is None:
+        # bfloat16 only ever comes with the array that has it
+        same = request.y_name == request.x_name
+        y = empty(shape, order, x.dtype if same else np.dtype(request.y_name))
     if y.size == 0:
         return y, (empty(shape, order, np.int64) if keys is None else keys) if key else None
     kind = key and plans.key_kind(request.windows)
@@ -108,18 +116,13 @@ def _forward(request, key):
         saved = keys if key == "places" or kind == "positions" else None
         saved = empty(shape, order, np.uint8 if kind == "places" else np.int64) if saved is None else saved
     plan = plans.forward(
-        request.reduction, x.shape, x.strides, x.dtype.name, request.axes, request.windows, request.dtype, request.divisor,
+        request.reduction, x.shape, x.strides, request.x_name, request.axes, request.windows, request.dtype, request.divisor,
         y.strides, kind, None if saved is None else saved.strides,
     )  # fmt: skip
     plan.run(x, y, saved)
     if key == "positions" and kind == "places":
         saved = _positions(request, saved, empty(shape, order, np.int64) if keys is None else keys)
     return y, saved
-
-
-def _dtype(request, name):
-    """The NumPy dtype called `name`; bfloat16 only ever comes with the array that has it."""
-    return request.x.dtype if name == request.x.dtype.name else np.dtype(name)
 
 
 def _positions(request, places, out):
@@ -140,6 +143,7 @@ def _positions(request, places, out):
     return out
 
 
+@lru_cache(maxsize=512)
 def result_layout(shape, strides):
     """The order of axes, slowest first, in which a result for an array of these strides lies in memory (order "K")."""
     return tuple(sorted(range(len(shape)), key=lambda a: (-abs(strides[a]), a)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,7 +17,7 @@ from numbapool.windows import untouched
 ROW_BYTES = 32 * 1024  # a scratch row stays in the first-level cache
 QUEUE_BYTES = (
     2 << 20
-)  # the rows of a queue: each is written once and read once, so they may leave the second-level cache
+)  # the rows of a queue, each written once and read once: they may leave the second-level cache
 BLOCK_BYTES = 256 * 1024  # and so does a block of accumulators
 ITEM_BYTES = 64 * 1024  # about what a work item reads
 SMALL_ROW = 512  # rows of fewer elements are done several planes at a time
@@ -26,6 +27,7 @@ ROUNDINGS = 4  # in a row that a float32 sum may take
 MOST_PLACES = 254  # taps that a byte can number, with one value left for none
 LINE = 64
 PAGE = 4096
+KEPT_BYTES = 1 << 20  # of scratch memory, from one call of a thread to its next
 CACHE_BYTES = 16 << 20  # more than this comes from memory
 
 
@@ -43,14 +45,29 @@ class Plan:
     def run(self, x, y, keys):
         """Fill y (and keys, or from keys) from x."""
         bands = threads.bands(self.items, self.nbytes)
-        room = np.empty(bands * self.scratch + LINE, np.uint8)
-        args = self.args.copy()
+        room, at = _scratch(8 * block.COUNT + bands * self.scratch)
+        args = room[: block.COUNT]
+        args[:] = self.args
         args[block.X] = address(x)
         args[block.Y] = address(y)
         if keys is not None:
             args[block.K] = address(keys)
-        args[block.SCRATCH] = align(address(room))
-        threads.launch(self.kernel, args, self.items, bands)
+        args[block.SCRATCH] = align(at + 8 * block.COUNT)
+        threads.launch(self.kernel, at, self.items, bands)
+        if room.nbytes <= KEPT_BYTES:
+            _idle.room = room, at
+
+
+_idle = threading.local()
+
+
+def _scratch(nbytes):
+    """Words of memory for a call, and their address: those of the last call of this thread if nobody has them and they are enough."""
+    room, at = _idle.__dict__.pop("room", (None, 0))
+    if room is None or room.nbytes < nbytes + LINE:
+        room = np.empty((nbytes + LINE) // 8 + 1, np.int64)
+        at = address(room)
+    return room, at
 
 
 class Room:
@@ -99,7 +116,7 @@ def _with_column(table, column, values):
 
 def _tiles(view, d, h, w, acc, lanes, item, queued):
     """How a call is cut into work items: the fields of the argument block, and the elements of a scratch row."""
-    kernel, stride, before = w.regular
+    kernel, stride, before = w.regular or (w.most, -(-w.size // w.count), 0)
     reach = (kernel - 1) * w.step + 1
     budget = ROW_BYTES // acc
     if queued:
@@ -108,11 +125,16 @@ def _tiles(view, d, h, w, acc, lanes, item, queued):
     tile_w = max((budget // tile_i - reach) // stride + 1, -(-reach // stride), 1)
     tile_w = -(-len(w.table) // -(-len(w.table) // tile_w))  # equal tiles
     needed = (tile_w - 1) * stride + reach
+    if not w.regular:
+        begins = np.arange(0, w.count, tile_w)
+        ends = np.minimum(begins + tile_w, w.count) - 1
+        needed = int(max(np.max(w.table[ends, block.STOP] - w.table[begins, block.START]), tile_w))
+        kernel, stride = w.least, 1  # of what the table leaves
     group = 1
     if tile_w == len(w.table) and tile_i == view.inner:
         group = max(1, min(view.outer, SMALL_ROW // (needed * tile_i)))
     pitch = needed * tile_i
-    step_h = h.regular[1] if h.regular else 1
+    step_h = h.pace
     row = min(needed, w.size * w.up[0]) * tile_i * item * group * step_h * max(d.most, 1)
     block_h = max(1, ITEM_BYTES // row)
     if queued:
@@ -125,7 +147,7 @@ def _tiles(view, d, h, w, acc, lanes, item, queued):
         "TILE_W": tile_w, "TILES_W": -(-len(w.table) // tile_w),
         "BLOCK_H": block_h, "BLOCKS_H": -(-len(h.table) // block_h),
         "STRIDE": stride, "BEFORE": before, "UP": w.up[0], "UP_BEFORE": w.up[1], "TAPS_W": kernel, "STEP_W": w.step,
-        "D_STEP": d.step, "H_STEP": h.step, "PITCH": pitch, "QUEUED": queued, "QUEUE_LENGTH": h.most,
+        "W_TABLE": 0 if w.regular else address(w.table), "D_STEP": d.step, "H_STEP": h.step, "PITCH": pitch, "QUEUED": queued, "QUEUE_LENGTH": h.most,
     }  # fmt: skip
     capacity = group * pitch + (reach + 1) * tile_i + 4 * lanes
     return fields, capacity
@@ -182,9 +204,8 @@ def _divisors(extents, types, inner, lanes):
 def key_kind(windows):
     """Whether the chosen elements of such windows are saved as a byte, the number of the tap, or as an index."""
     taps = _size([w.most for w in windows])
-    return (
-        "places" if taps <= MOST_PLACES and all(w.most < min(TALL, BROAD) for w in windows) else "positions"
-    )
+    small = taps <= MOST_PLACES and all(w.regular and w.most < min(TALL, BROAD) for w in windows)
+    return "places" if small else "positions"
 
 
 def _name(reduction, form, types, key=None):
@@ -219,7 +240,7 @@ def forward(reduction, shape, strides, x_name, axes, windows, y_name, divisor, y
 
     view = canonical(shape, axes, [strides, y_strides, key_strides or y_strides])
     d, h, w = _roles(view, axes, windows)
-    queued = h.step == 1 and h.most >= TALL and h.overlap and h.most > 3 * (h.regular[1] if h.regular else 1)
+    queued = h.step == 1 and h.most >= TALL and h.overlap and h.most > 3 * h.pace
     narrow, broad = (reduction.types(x_name, y_name, wide) for wide in (False, True))
     precise = narrow != broad and d.most * h.most + w.most - 2 > ROUNDINGS
     is_large = precise or queued or w.most >= BROAD or key == "positions"
@@ -232,6 +253,8 @@ def forward(reduction, shape, strides, x_name, axes, windows, y_name, divisor, y
     key_item = dtypes.itemsize(key_name) if key else 0
 
     fields, capacity = _tiles(view, d, h, w, acc, lanes, x_item, queued)
+    if not (is_large or w.regular):
+        fields["TAPS_W"] = 1  # small windows are merged from single elements
     _strides(
         fields,
         view,
@@ -276,7 +299,7 @@ def forward(reduction, shape, strides, x_name, axes, windows, y_name, divisor, y
         fields["AT_PLACES"] = room.take(capacity * 8 if key else 0)
         fields["AT_QUEUE"] = room.take(row * (h.most + 2) if queued else 0)
     nbytes = _size(shape) * x_item
-    return _plan(kernel, fields, [tables, divisors, view.tables], _items(fields, view), room, nbytes)
+    return _plan(kernel, fields, [tables, w, divisors, view.tables], _items(fields, view), room, nbytes)
 
 
 def _size(shape):
@@ -303,7 +326,7 @@ def weighted(mean, shape, strides, x_name, axes, windows, dy_name, divisor, dy_s
         constant = (
             divisor if divisor is not None else extents or 1
         )  # windows without an element have no gradient
-    if even and all(w.regular[1] == 1 for w in windows):
+    if even and all(w.regular and w.regular[1] == 1 for w in windows):
         dy_shape = tuple(
             dict(zip(axes, (w.count for w in windows), strict=True)).get(a, n) for a, n in enumerate(shape)
         )
@@ -314,7 +337,7 @@ def weighted(mean, shape, strides, x_name, axes, windows, dy_name, divisor, dy_s
 
     view, (d, h, w) = _backward_view(shape, strides, axes, windows, dy_strides)
     td, th, tw = d.transposed, h.transposed, w.transposed_line
-    types = AVG.types(dy_name, x_name, td.most * th.most * w.most > 16 * ROUNDINGS)
+    types = AVG.types(dy_name, x_name, td.most * th.most * (w.most if w.regular else tw.most) > 16 * ROUNDINGS)
     name = _name("avg", "spread", types)
     kernel = build.kernel(spread, lambda: bind.backward(types, None), name)
     lanes = bind.lanes_for(types.x, types.acc, types.y)
@@ -340,7 +363,7 @@ def weighted(mean, shape, strides, x_name, axes, windows, dy_name, divisor, dy_s
     fields["AT_WIDE"] = room.take(row)
     fields["AT_QUEUE"] = room.take(2 * row)
     nbytes = _size(shape) * y_item
-    return _plan(kernel, fields, [tables, divisors, last, view.tables], _items(fields, view), room, nbytes)
+    return _plan(kernel, fields, [tables, tw, divisors, last, view.tables], _items(fields, view), room, nbytes)
 
 
 @lru_cache(maxsize=512)
@@ -384,11 +407,11 @@ def selecting(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, k
     lines[:, [3, 5, 7]] = d.count, h.count, w.count
     first, last = lines[:, 0], lines[:, 1] - 1
     if flat:
-        lines[:, 6], lines[:, 7] = _covering(w, first, last)
+        lines[:, 6], lines[:, 7] = w.covering(first, last)
     else:
-        lines[:, 2], lines[:, 3] = _covering(d, first // h.size, last // h.size)
+        lines[:, 2], lines[:, 3] = d.covering(first // h.size, last // h.size)
         one = first // h.size == last // h.size
-        low, high = _covering(h, first % h.size, last % h.size)
+        low, high = h.covering(first % h.size, last % h.size)
         lines[:, 4] = np.where(one, low, 0)
         lines[:, 5] = np.where(one, high, h.count)
 
@@ -404,10 +427,12 @@ def selecting(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, k
     fields = {
         "GROUPS": -(-view.outer // group), "GROUP": group, "OUTER": view.outer, "INNER": view.inner, "TILE_I": tile_i, "TILES_I": -(-view.inner // tile_i),
         "WIDTH": w.size, "SIZE_H": h.size, "BLOCKS": blocks, "BLOCK_TABLE": address(lines), "UNIT": unit, "FLAT": flat,
-        "PLACES_TABLE": address(places), "BASE": -sum(v.regular[2] * s for v, s in zip((d, h, w), plane, strict=True)),
+        "PLACES_TABLE": address(places), "BASE": 0,
     }  # fmt: skip
     for role, v, s in zip("DHW", (d, h, w), plane, strict=True):
-        fields[f"BASE_{role}"] = v.regular[1] * s
+        _, stride, before = v.regular or (0, 0, 0)  # windows that do not slide have positions for keys, which need no base
+        fields["BASE"] -= before * s
+        fields[f"BASE_{role}"] = stride * s
     _strides(fields, view, "YXK", x_item, 0, {})
     # Rows of dx that lie one behind the other are stored as one.
     fields["WHOLE"] = fields["Y_H"] == w.size * fields["Y_W"] and (
@@ -417,12 +442,3 @@ def selecting(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, k
     fields["AT_ROW"] = room.take((most * unit * tile_i + 4 * lanes) * acc)
     items = len(view.tables[0]) * fields["GROUPS"] * fields["TILES_I"] * blocks
     return _plan(kernel, fields, [lines, places, view.tables], items, room, _size(shape) * y_item)
-
-
-def _covering(windows, first, last):
-    """The outputs whose windows can touch any of the elements first … last."""
-    kernel, stride, before = windows.regular
-    reach = (kernel - 1) * windows.step
-    low = np.maximum(-((reach - first - before) // stride), 0)
-    high = np.minimum((last + before) // stride, windows.count - 1) + 1
-    return low, np.maximum(high, low)

@@ -51,6 +51,7 @@ def forward(reduction, types, key):
         "copy_y": p.copier(types.y),
         "identity": p.constant(types.acc, fill, lanes),
         "evens": p.evens,
+        "odds": p.odds,
         "min": p.minimum,
         "max": p.maximum,
         "word": p.word,
@@ -127,4 +128,22 @@ def _keys(p, key, lanes):
         "copy_k": p.copier(key),
         "settle": p.settler(key, lanes, none),
         "add": p.add,
+    }
+
+
+def unpool(item, key, backward):
+    """Binding of the unpooling template for elements of `item` bytes, whatever they are, and indices of dtype `key`."""
+    from numbapool.kernels import primitives as p
+
+    return {
+        "BACKWARD": backward,
+        "LANES": 64,
+        "get_k": p.getter(key, "int64"),
+        "copy_y": p.copier(f"uint{8 * item}"),
+        "get_marks": p.getter("uint32", "int64"),
+        "put_marks": p.putter("int64", "uint32"),
+        "store_marks": p.storer("uint8", "uint8", 64),
+        "no_marks": p.constant("uint8", 0, 64),
+        "word": p.word,
+        "set_word": p.set_word,
     }

@@ -51,6 +51,10 @@ def even(low, high) -> "acc":
     return evens(low[0], high[0]), evens(low[1], high[1])
 
 
+def odd(low, high, key) -> "acc":
+    return odds(low[0], high[0]), key_add(odds(low[1], high[1]), key)
+
+
 def merge(acc, new) -> "same":
     """The better value; of equal ones the one that comes first in the window, whatever the order of merging."""
     wins = either(beats(new[0], acc[0]), both(ties(new[0], acc[0]), less(new[1], acc[1])))

@@ -153,6 +153,7 @@ def sweep(
     keys,
     out_columns,
     divisors,
+    table,
 ):
     """Output rows oh … last-1 of one item."""
     line = room + word(args, AT_LINE)
@@ -203,7 +204,11 @@ def sweep(
                 carry(row, suffix, span, total)
         locate(row, span, places, total)
         taps_w = word(args, TAPS_W)
-        if IDEMPOTENT:
+        if table:
+            wider = widen(row, wide, span, total, taps_w, inner)
+            by_table(args, table, row, wider, line, span, groups, out_columns, inner)
+            wider, left, apart = line, 1, 0
+        elif IDEMPOTENT:
             have = cover(row, wide, span, total, taps_w, step)
             wider = row if have == 1 else wide
             left, apart = (2 if taps_w > have else 1), (taps_w - have) * word(args, STEP_W)

@@ -121,13 +121,15 @@ def window(row, span, i, taps, step, key) -> "acc":
 
 def pairs(row, span, i, taps, step, key) -> "acc":
     """The same for windows that start two elements apart: every other lane of two vectors."""
-    acc = pair(row, span, i, 0)
+    low, high = pull(row, span, i, 0), pull(row, span, i + LANES, 0)
+    acc = even(low, high)
     if taps > 1:
-        acc = merge(acc, pair(row, span, i + step, key))
-        if taps > 2:
-            acc = merge(acc, pair(row, span, i + 2 * step, 2 * key))
-            for t in range(3, taps):
-                acc = merge(acc, pair(row, span, i + t * step, t * key))
+        if step == 1:
+            acc = merge(acc, odd(low, high, key))
+        else:
+            acc = merge(acc, pair(row, span, i + step, key))
+        for t in range(2, taps):
+            acc = merge(acc, pair(row, span, i + t * step, t * key))
     return acc
 
 
@@ -261,6 +263,32 @@ def finish_row(
         keys += k_group
 
 
+def by_table(args, table, row, wide, out, span, groups, columns, inner):
+    """Windows along W that a table tells: `columns` of them from the line `table` on, merged into the row `out`, one behind the other.
+
+    `wide` holds the row's elements merged in runs of TAPS_W, the taps of the smallest window; the others take the rest from the row.
+    """
+    begin, have, pitch = word(table, START), word(args, TAPS_W), word(args, PITCH)
+    for o in range(columns):
+        first = word(table + o * 32, START) - begin
+        rest = word(table + o * 32, STOP) - begin - first
+        for g in range(groups):
+            i, to = g * pitch + first * inner, g * pitch + o * inner
+            if inner >= LANES:
+                for j in range(0, inner, LANES):
+                    c = min(j, inner - LANES)
+                    acc = pull(wide, span, i + c, 0)
+                    for t in range(have, rest):
+                        acc = merge(acc, pull(row, span, i + t * inner + c, 0))
+                    push(out, span, to + c, acc)
+            else:
+                for c in range(inner):
+                    one = pull_1(wide, span, i + c, 0)
+                    for t in range(have, rest):
+                        one = merge(one, pull_1(row, span, i + t * inner + c, 0))
+                    push_1(out, span, to + c, one)
+
+
 def keys_at(args, od, o, first) -> "int":
     """Offset of the keys of a tile: forward they lie like the result."""
     return od * word(args, K_D) + o * word(args, K_W)
@@ -294,6 +322,7 @@ def sweep(
     keys,
     out_columns,
     divisors,
+    table,
 ):
     """Output rows oh … last-1 of one item."""
     line = room + word(args, AT_LINE)
@@ -301,8 +330,12 @@ def sweep(
         count = list_taps(args, taps, od, h)
         fill_row(args, taps, count, source, row, span, at, columns, inner, groups)
         rows = word(word(args, D_TABLE) + od * 32, EXTENT) * word(word(args, H_TABLE) + h * 32, EXTENT)
+        ready, left = row, word(args, TAPS_W)
+        if table:
+            by_table(args, table, row, row, line, span, groups, out_columns, inner)
+            ready, left = line, 1
         finish_row(
-            args, row, span, word(args, TAPS_W), word(args, STEP_W), word(args, KEY_W), line, span,
+            args, ready, span, left, word(args, STEP_W), word(args, KEY_W), line, span,
             y + h * word(args, Y_H), keys + h * word(args, K_H), groups, out_columns, inner, rows, divisors,
         )  # fmt: skip
 
@@ -342,6 +375,11 @@ def band(args, slot, first_item, last_item):
         # Column q of x stands at q·UP - UP_BEFORE on the line that windows slide along (backward spreads its input by the stride).
         begin = o * stride - before
         needed = (out_columns - 1) * stride + reach
+        table = word(args, W_TABLE)
+        if table:  # the windows do not slide
+            table += o * 32
+            begin = word(table, START)
+            needed = word(table + (out_columns - 1) * 32, STOP) - begin
         first = max((begin + up_before + up - 1) // up, 0)
         columns = max(min((begin + needed - 1 + up_before) // up + 1, width) - first, 0)
         left = min(max(first * up - up_before - begin, 0), needed)
@@ -361,5 +399,5 @@ def band(args, slot, first_item, last_item):
         divisors = word(args, W_DIVISORS) + divided_from(o, first) * word(args, DIVISOR_STEP)
         sweep(
             args, room, room, source, row, span, left * inner, columns, needed, inner, groups,
-            od, oh, last, y, keys, out_columns, divisors,
+            od, oh, last, y, keys, out_columns, divisors, table,
         )  # fmt: skip

@@ -104,6 +104,10 @@ def evens(x, y):
     return np.concatenate([x, y])[0::2]
 
 
+def odds(x, y):
+    return np.concatenate([x, y])[1::2]
+
+
 def _zipped(x, y):
     return np.stack([x, y], axis=-1).ravel()
 

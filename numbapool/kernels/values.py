@@ -49,6 +49,10 @@ def even(low, high) -> "acc":
     return evens(low, high)
 
 
+def odd(low, high, key) -> "acc":
+    return odds(low, high)
+
+
 def spaced_low(acc) -> "acc":
     return zip_low(acc, nothing())
 
