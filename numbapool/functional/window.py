@@ -38,7 +38,7 @@ Returns
 Raises
 ------
 TypeError
-    A wrong type or dtype of an argument; masked and GPU arrays.
+    A wrong type or dtype of an argument; masked and GPU arrays. (Tensors and other containers on this host come back as their own kind.)
 ValueError
     A wrong value or shape of an argument, or sizes that leave no output. Nothing is written then.
 
