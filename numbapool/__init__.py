@@ -9,6 +9,11 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "functional.window": [f"{op}_pool{n}d" for op in ("max", "min", "avg", "sum") for n in (1, 2, 3)],
+    "functional.adaptive": [
+        *(f"adaptive_{op}_pool{n}d" for op in ("max", "avg") for n in (1, 2, 3)),
+        *(f"global_{op}_pool" for op in ("max", "min", "avg", "sum")),
+    ],
+    "functional.unpool": [f"max_unpool{n}d" for n in (1, 2, 3)],
     "gradients": ["vjp"],
     "settings": ["options", "set_options"],
     "configuration": ["show_config"],

@@ -27,8 +27,8 @@ def host_array(x: Any, name: str = "x") -> tuple[np.ndarray, Any]:
     return x, kind
 
 
-def backend(x: np.ndarray) -> Any:
-    """The module that computes on x."""
-    from numbapool.backends import cpu
+def backend(request: Any) -> Any:
+    """The module that carries out a request: of its family, for the memory that its x lies in."""
+    from numbapool.backends import cpu, unpool
 
-    return cpu
+    return unpool if request.family == "unpool" else cpu

@@ -55,7 +55,7 @@ def vjp(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> tuple[Any, Call
     shape = request.shape if request.shape_out is None else request.shape_out
     if not dtypes.is_float(name):
         raise TypeError(f"x must be floating to have a gradient, not {request.x.dtype}")
-    returned, y, backward = dispatch.backend(request.x).vjp(request)
+    returned, y, backward = dispatch.backend(request).vjp(request)
     dtype = y.dtype if kind is None or request.y_name != "bfloat16" else containers.bfloat16
 
     def pullback(dy: Any) -> Any:

@@ -45,6 +45,16 @@ class Windows:
         return int(np.max(-((self.table[:, 0] - self.table[:, 1]) // self.step), initial=0))
 
     @cached_property
+    def least(self) -> int:
+        """Elements of the smallest window."""
+        return int(np.min(-((self.table[:, 0] - self.table[:, 1]) // self.step)))
+
+    @property
+    def pace(self) -> int:
+        """Elements from one window to the next, rounded down where they are not the same everywhere."""
+        return self.regular[1] if self.regular else max(self.size // self.count, 1)
+
+    @cached_property
     def overlap(self) -> bool:
         """Whether windows share elements."""
         start, stop = self.table[:, 0], self.table[:, 1]
@@ -56,6 +66,11 @@ class Windows:
 
         ``first`` is not used, ``extent`` is 1.
         """
+        if self.regular is None:
+            elements = np.arange(self.size, dtype=np.int64)
+            table = np.ones((self.size, 4), np.int64)
+            table[:, 0], table[:, 1] = self.covering(elements, elements)
+            return Windows(self.count, table)
         kernel, stride, before = self.sliding
         i = np.arange(self.size, dtype=np.int64) + before
         reach = (kernel - 1) * self.step
@@ -72,9 +87,25 @@ class Windows:
         table[:, 1] = np.maximum(highest + 1, lowest)
         return Windows(self.count, table, step, None, (stride, before))
 
+    def covering(self, first, last):
+        """The windows that can touch any of the elements first … last, as (first, behind the last)."""
+        if self.regular is None:  # windows only ever move forward
+            start, stop = self.table[:, 0], self.table[:, 1]
+            return np.searchsorted(stop, first, "right"), np.searchsorted(start, last, "right")
+        kernel, stride, before = self.regular
+        reach = (kernel - 1) * self.step
+        low = np.maximum(-((reach - first - before) // stride), 0)
+        high = np.minimum((last + before) // stride, self.count - 1) + 1
+        return low, np.maximum(high, low)
+
     @cached_property
     def transposed_line(self) -> Windows:
-        """The windows of backward as windows that slide by one along a line on which the outputs stand `stride` apart."""
+        """The windows of backward as windows that slide by one along a line on which the outputs stand `stride` apart.
+
+        Of windows that do not slide: the windows of backward as they are.
+        """
+        if self.regular is None:
+            return self.transposed
         kernel, stride, before = self.sliding
         return Windows(
             self.count,
@@ -130,6 +161,22 @@ def sliding(size, kernel, stride, before, after, dilation, ceil_mode, count_padd
     table.flags.writeable = False
     regular = highest - lowest, stride, before - lowest * dilation
     return Windows(size, table, dilation, regular)
+
+
+@lru_cache(maxsize=1024)
+def adaptive(size, count) -> Windows:
+    """`count` windows that divide an axis of `size` elements: from floor(i·size/count) to ceil((i+1)·size/count)."""
+    whole, rest = divmod(size, count)
+    i = np.arange(count, dtype=np.int64)
+    start = i * whole + i * rest // count  # i·size may be more than 64 bits hold
+    stop = (i + 1) * whole - -(i + 1) * rest // count
+    taps = stop - start
+    stride = int(start[1]) if count > 1 else 1
+    if stride and np.all(taps == taps[0]) and np.all(np.diff(start) == stride):
+        return sliding(size, int(taps[0]), stride, 0, 0, 1, False, True)
+    table = np.ascontiguousarray(np.stack([start, stop, np.zeros_like(start), taps], axis=1))
+    table.flags.writeable = False
+    return Windows(size, table)
 
 
 @lru_cache(maxsize=64)

@@ -337,7 +337,9 @@ def weighted(mean, shape, strides, x_name, axes, windows, dy_name, divisor, dy_s
 
     view, (d, h, w) = _backward_view(shape, strides, axes, windows, dy_strides)
     td, th, tw = d.transposed, h.transposed, w.transposed_line
-    types = AVG.types(dy_name, x_name, td.most * th.most * (w.most if w.regular else tw.most) > 16 * ROUNDINGS)
+    types = AVG.types(
+        dy_name, x_name, td.most * th.most * (w.most if w.regular else tw.most) > 16 * ROUNDINGS
+    )
     name = _name("avg", "spread", types)
     kernel = build.kernel(spread, lambda: bind.backward(types, None), name)
     lanes = bind.lanes_for(types.x, types.acc, types.y)
@@ -363,7 +365,9 @@ def weighted(mean, shape, strides, x_name, axes, windows, dy_name, divisor, dy_s
     fields["AT_WIDE"] = room.take(row)
     fields["AT_QUEUE"] = room.take(2 * row)
     nbytes = _size(shape) * y_item
-    return _plan(kernel, fields, [tables, tw, divisors, last, view.tables], _items(fields, view), room, nbytes)
+    return _plan(
+        kernel, fields, [tables, tw, divisors, last, view.tables], _items(fields, view), room, nbytes
+    )
 
 
 @lru_cache(maxsize=512)
@@ -430,7 +434,8 @@ def selecting(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, k
         "PLACES_TABLE": address(places), "BASE": 0,
     }  # fmt: skip
     for role, v, s in zip("DHW", (d, h, w), plane, strict=True):
-        _, stride, before = v.regular or (0, 0, 0)  # windows that do not slide have positions for keys, which need no base
+        # Windows that do not slide have positions for keys, which need no base.
+        _, stride, before = v.regular or (0, 0, 0)
         fields["BASE"] -= before * s
         fields[f"BASE_{role}"] = stride * s
     _strides(fields, view, "YXK", x_item, 0, {})

@@ -29,10 +29,12 @@ def run(request):
     if y.size == 0:
         return y
     elements = _elements(request)
-    plan = _plan(False, x.shape, x.strides, shape, y.strides, request.axes, y.itemsize, "int64", indices.strides)
+    plan = _plan(
+        False, x.shape, x.strides, shape, y.strides, request.axes, y.itemsize, "int64", indices.strides
+    )
     faults = np.zeros(1, np.int64)
     args = plan.args.copy()
-    args[block.FAULTS] = plans.address(faults)
+    args[block.INDEX["FAULTS"]] = plans.address(faults)
     replace(plan, args=args).run(x, y, indices)
     if faults[0] and settings.get("check_values"):
         _refuse(request.indices, elements)
@@ -51,7 +53,17 @@ def vjp(request):
     def pullback(dy):
         dx = empty(shape, order, dtype)
         if dx.size:
-            plan = _plan(True, shape, dx.strides, dy.shape, dy.strides, axes, dx.itemsize, keys.dtype.name, keys.strides)
+            plan = _plan(
+                True,
+                shape,
+                dx.strides,
+                dy.shape,
+                dy.strides,
+                axes,
+                dx.itemsize,
+                keys.dtype.name,
+                keys.strides,
+            )
             plan.run(dy, dx, keys)
         return dx
 

@@ -153,7 +153,7 @@ def sweep(
     keys,
     out_columns,
     divisors,
-    table,
+    columns_table,
 ):
     """Output rows oh … last-1 of one item."""
     line = room + word(args, AT_LINE)
@@ -204,9 +204,9 @@ def sweep(
                 carry(row, suffix, span, total)
         locate(row, span, places, total)
         taps_w = word(args, TAPS_W)
-        if table:
+        if columns_table:
             wider = widen(row, wide, span, total, taps_w, inner)
-            by_table(args, table, row, wider, line, span, groups, out_columns, inner)
+            by_table(args, columns_table, row, wider, line, span, groups, out_columns, inner)
             wider, left, apart = line, 1, 0
         elif IDEMPOTENT:
             have = cover(row, wide, span, total, taps_w, step)

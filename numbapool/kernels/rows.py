@@ -322,7 +322,7 @@ def sweep(
     keys,
     out_columns,
     divisors,
-    table,
+    columns_table,
 ):
     """Output rows oh … last-1 of one item."""
     line = room + word(args, AT_LINE)
@@ -331,8 +331,8 @@ def sweep(
         fill_row(args, taps, count, source, row, span, at, columns, inner, groups)
         rows = word(word(args, D_TABLE) + od * 32, EXTENT) * word(word(args, H_TABLE) + h * 32, EXTENT)
         ready, left = row, word(args, TAPS_W)
-        if table:
-            by_table(args, table, row, row, line, span, groups, out_columns, inner)
+        if columns_table:
+            by_table(args, columns_table, row, row, line, span, groups, out_columns, inner)
             ready, left = line, 1
         finish_row(
             args, ready, span, left, word(args, STEP_W), word(args, KEY_W), line, span,
@@ -375,11 +375,11 @@ def band(args, slot, first_item, last_item):
         # Column q of x stands at q·UP - UP_BEFORE on the line that windows slide along (backward spreads its input by the stride).
         begin = o * stride - before
         needed = (out_columns - 1) * stride + reach
-        table = word(args, W_TABLE)
-        if table:  # the windows do not slide
-            table += o * 32
-            begin = word(table, START)
-            needed = word(table + (out_columns - 1) * 32, STOP) - begin
+        columns_table = word(args, W_TABLE)
+        if columns_table:  # the windows do not slide
+            columns_table += o * 32
+            begin = word(columns_table, START)
+            needed = word(columns_table + (out_columns - 1) * 32, STOP) - begin
         first = max((begin + up_before + up - 1) // up, 0)
         columns = max(min((begin + needed - 1 + up_before) // up + 1, width) - first, 0)
         left = min(max(first * up - up_before - begin, 0), needed)
@@ -399,5 +399,5 @@ def band(args, slot, first_item, last_item):
         divisors = word(args, W_DIVISORS) + divided_from(o, first) * word(args, DIVISOR_STEP)
         sweep(
             args, room, room, source, row, span, left * inner, columns, needed, inner, groups,
-            od, oh, last, y, keys, out_columns, divisors, table,
+            od, oh, last, y, keys, out_columns, divisors, columns_table,
         )  # fmt: skip

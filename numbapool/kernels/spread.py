@@ -76,7 +76,7 @@ def sweep(
     keys,
     out_columns,
     divisors,
-    table,
+    columns_table,
 ):
     """Rows oh … last-1 of dx for one item."""
     line = room + word(args, AT_LINE)
@@ -108,8 +108,8 @@ def sweep(
                 fill_row(args, taps, count, here, packed, span, 0, columns, inner, 1)
             lay_out(row, g * pitch + at, packed, span, columns, inner, up)
         wider = widen(row, wide, span, total, word(args, TAPS_W), step)
-        if table:
-            by_table(args, table, row, wider, line, span, groups, out_columns, inner)
+        if columns_table:
+            by_table(args, columns_table, row, wider, line, span, groups, out_columns, inner)
             wider = line
         finish_row(
             args, wider, span, 1, 0, 0, line, span, y + h * word(args, Y_H), keys, groups, out_columns, inner, 1, word(args, LAST_DIVISORS),

@@ -37,7 +37,7 @@ def scatter_line(args, source, keys, y, count, x_step, k_step, y_step) -> "int":
     return fault
 
 
-def gather_line(args, dy, keys, dx, marks, count, x_step, k_step, y_step, bit, bit_step):
+def gather_line(args, dy, keys, dx, marks, count, x_step, k_step, y_step, bit_step):
     """The same line backward, from its last element to its first: who finds an element unmarked wrote it last."""
     elements, flat, column = word(args, ELEMENTS), word(args, FLAT), word(args, BASE_W)
     bits = word(args, TILE_I)
@@ -46,7 +46,7 @@ def gather_line(args, dy, keys, dx, marks, count, x_step, k_step, y_step, bit, b
         index = get_k(keys + i * k_step)
         source = nothing
         if 0 <= index and index < elements:
-            n = index * bits + bit + i * bit_step
+            n = index * bits + i * bit_step
             at = marks + (n >> 5) * 4
             mask, seen = 1 << (n & 31), get_marks(at)
             put_marks(at, seen | mask)
@@ -71,7 +71,7 @@ def scatter_plane(args, x, keys, y, inner) -> "int":
     return fault
 
 
-def gather_plane(args, dy, keys, dx, marks, inner) -> "int":
+def gather_plane(args, dy, keys, dx, marks, inner):
     columns = word(args, OUT_W)
     for at in range(marks, marks + word(args, SPAN), LANES):
         store_marks(at, no_marks())
@@ -80,14 +80,11 @@ def gather_plane(args, dy, keys, dx, marks, inner) -> "int":
             index = keys + d * word(args, K_D) + h * word(args, K_H)
             target = dx + d * word(args, Y_D) + h * word(args, Y_H)
             if inner == 1:
-                gather_line(
-                    args, dy, index, target, marks, columns, 0, word(args, K_W), word(args, Y_W), 0, 0
-                )
+                gather_line(args, dy, index, target, marks, columns, 0, word(args, K_W), word(args, Y_W), 0)
                 continue
             for w in range(columns - 1, -1, -1):
                 gather_line(args, dy, index + w * word(args, K_W), target + w * word(args, Y_W), marks, inner,
-                            word(args, X_I), word(args, K_I), word(args, Y_I), 0, 1)  # fmt: skip
-    return 0
+                            word(args, X_I), word(args, K_I), word(args, Y_I), 1)  # fmt: skip
 
 
 def band(args, slot, first_item, last_item):
