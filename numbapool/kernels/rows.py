@@ -27,12 +27,12 @@ def vertical(taps, count, source, step, streams, row, span, at, n, groups, x_gro
     elif step != X_SIZE:
         for _ in range(groups):
             for i in range(n):
-                acc = tap_1(source + word(taps, 0) + i * step, word(taps, 1))
+                one = tap_1(source + word(taps, 0) + i * step, word(taps, 1))
                 for t in range(1, count):
-                    acc = merge_later(
-                        acc, tap_1(source + word(taps, 2 * t) + i * step, word(taps, 2 * t + 1))
+                    one = merge_later(
+                        one, tap_1(source + word(taps, 2 * t) + i * step, word(taps, 2 * t + 1))
                     )
-                push_1(row, span, at + i, acc)
+                push_1(row, span, at + i, one)
             source += x_group
             at += pitch
     elif n >= LANES:
