@@ -1,5 +1,9 @@
 """Sphinx configuration. Builds offline and with every warning an error: ``make docs``."""
 
+from pathlib import Path
+
+from sphinx.util import logging
+
 import numbapool
 
 project = "numbapool"
@@ -7,9 +11,15 @@ author = "numbapool developers"
 copyright = "numbapool developers"
 version = release = numbapool.__version__
 
-extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary"]
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx_gallery.gen_gallery",
+]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}  # autosummary writes .rst
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "gallery"]  # the gallery's scripts; its pages are in generated/gallery
 
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
@@ -24,6 +34,20 @@ numpydoc_validation_exclude = {
     r"^numbapool\.(set_)?options",
 }  # **kw stands for named options
 
+sphinx_gallery_conf = {
+    "examples_dirs": "gallery",
+    "gallery_dirs": "generated/gallery",
+    "within_subsection_order": "FileNameSortKey",
+    "backreferences_dir": "generated/backreferences",
+    "doc_module": "numbapool",
+    "reference_url": {"numbapool": None},  # names in the scripts link to the API pages
+    "image_srcset": ["2x"],
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "show_signature": False,
+    "write_computation_times": False,
+}
+
 html_theme = "pydata_sphinx_theme"
 html_title = "numbapool"
 html_static_path = ["_static"]
@@ -35,3 +59,10 @@ html_theme_options = {
     "footer_end": [],
 }
 html_sidebars = {"index": []}
+
+
+def setup(app):
+    """Warn of public functions that the API page does not list."""
+    listed = set((Path(__file__).parent / "api.md").read_text().split())
+    for name in sorted({*numbapool.__all__} - listed - {"__version__"}):
+        logging.getLogger(__name__).warning("api.md does not list %s", name)

@@ -8,11 +8,12 @@ import importlib
 __version__ = "0.1.0"
 
 _HOMES = {
-    "functional.window": [f"{op}_pool{n}d" for op in ("max", "min", "avg", "sum") for n in (1, 2, 3)],
+    "functional.window": [f"{op}_pool{n}d" for op in ("max", "min", "avg", "sum", "lp") for n in (1, 2, 3)],
     "functional.adaptive": [
         *(f"adaptive_{op}_pool{n}d" for op in ("max", "avg") for n in (1, 2, 3)),
-        *(f"global_{op}_pool" for op in ("max", "min", "avg", "sum")),
+        *(f"global_{op}_pool" for op in ("max", "min", "avg", "sum", "lp")),
     ],
+    "functional.fractional": ["fractional_max_pool2d", "fractional_max_pool3d"],
     "functional.unpool": [f"max_unpool{n}d" for n in (1, 2, 3)],
     "gradients": ["vjp"],
     "settings": ["options", "set_options"],

@@ -12,6 +12,7 @@ import numpy as np
 from numbapool import dtypes
 
 MODES = ("valid", "same", "same_lower")
+LIMIT = 2**63 - 1
 
 
 def flag(value: Any, name: str) -> bool:
@@ -36,13 +37,14 @@ def integer(value: Any, name: str, low: int | None = None) -> int:
     return number
 
 
-def _sequence(value: Any) -> bool:
+def is_sequence(value: Any) -> bool:
+    """Whether a value gives one item per axis: a tuple, a list or a 1-D array."""
     return isinstance(value, (tuple, list)) or (isinstance(value, np.ndarray) and value.ndim == 1)
 
 
 def per_axis(value: Any, n: int, name: str, low: int) -> tuple[int, ...]:
     """An int for all axes or one int per axis."""
-    if _sequence(value):
+    if is_sequence(value):
         if len(value) not in (1, n) or (len(value) == 1 and n > 1):
             raise ValueError(f"{name} must be an int or have one value per pooled axis ({n}), not {value!r}")
         return tuple(integer(v, name, low) for v in value)
@@ -59,18 +61,18 @@ def padding_pairs(value: Any, n: int) -> str | tuple[tuple[int, int], ...]:
                 f"padding must be an int, ints or pairs per axis, or one of {MODES}, not {value!r}"
             )
         return value
-    if _sequence(value) and any(_sequence(v) for v in value):
+    if is_sequence(value) and any(is_sequence(v) for v in value):
         if len(value) != n:
             raise ValueError(
                 f"padding must have one (before, after) pair per pooled axis ({n}), not {value!r}"
             )
         pairs = []
         for pair in value:
-            if not _sequence(pair) or len(pair) != 2:
+            if not is_sequence(pair) or len(pair) != 2:
                 raise ValueError(f"padding must have one (before, after) pair per pooled axis, not {value!r}")
             pairs.append((integer(pair[0], "padding", 0), integer(pair[1], "padding", 0)))
         return tuple(pairs)
-    if n == 1 and _sequence(value) and len(value) == 2:
+    if n == 1 and is_sequence(value) and len(value) == 2:
         return ((integer(value[0], "padding", 0), integer(value[1], "padding", 0)),)
     if isinstance(value, np.ndarray) and value.ndim == 2:
         return padding_pairs(value.tolist(), n)
@@ -83,7 +85,7 @@ def pooled_axes(value: Any, n: int, ndim: int) -> tuple[int, ...]:
         raise ValueError(f"x must have at least {n} dimensions, not {ndim}")
     if value is None:
         return tuple(range(ndim - n, ndim))
-    if not _sequence(value):
+    if not is_sequence(value):
         if isinstance(value, (str, bytes, set, frozenset, dict)):
             raise TypeError(f"axes must be an int or a tuple of ints, not {value!r}")
         value = (value,)
@@ -132,18 +134,49 @@ def result_dtype(value: Any, x: str, mean: bool) -> str | None:
     return name
 
 
-def later(nan_policy: Any = "propagate", where: Any = None, weights: Any = None) -> None:
-    """Parameters whose full meaning this version does not have yet."""
-    if not isinstance(nan_policy, str):
-        raise TypeError(f"nan_policy must be 'propagate', 'omit' or 'raise', not {nan_policy!r}")
-    if nan_policy not in ("propagate", "omit", "raise"):
-        raise ValueError(f"nan_policy must be 'propagate', 'omit' or 'raise', not {nan_policy!r}")
-    if nan_policy != "propagate":
-        raise NotImplementedError(f"nan_policy={nan_policy!r} is not in this version yet, only 'propagate'")
-    if where is not None:
-        raise NotImplementedError("where= is not in this version yet, only None")
-    if weights is not None:
-        raise NotImplementedError("weights= is not in this version yet, only None")
+def policy(value: Any) -> str:
+    """`nan_policy=`."""
+    if not isinstance(value, str):
+        raise TypeError(f"nan_policy must be 'propagate', 'omit' or 'raise', not {value!r}")
+    if value not in ("propagate", "omit", "raise"):
+        raise ValueError(f"nan_policy must be 'propagate', 'omit' or 'raise', not {value!r}")
+    return value
+
+
+def norm(value: Any) -> float:
+    """`norm_type=`: a number but 0 and NaN."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"norm_type must be a number, not {value!r}")
+    try:
+        number = float(value)
+    except OverflowError:
+        raise ValueError("norm_type must be at most the largest float64, or inf") from None
+    if math.isnan(number) or number == 0:
+        raise ValueError(f"norm_type must be a number other than 0 (inf and -inf included), not {value!r}")
+    return number
+
+
+def spread_over(array: np.ndarray, shape: Sequence[int], name: str) -> np.ndarray:
+    """A mask or weights, broadcast to x's shape without a copy."""
+    try:
+        return np.broadcast_to(array, shape)
+    except ValueError:
+        raise ValueError(
+            f"{name} must broadcast to x's shape {tuple(shape)}, not have shape {array.shape}"
+        ) from None
+
+
+def not_empty(shape: Sequence[int], axes: Sequence[int]) -> None:
+    """Pooled axes must have elements."""
+    for a in axes:
+        if shape[a] == 0:
+            raise ValueError(f"x has no elements along the pooled axis {a}")
+
+
+def possible(shape: Sequence[int], names: str) -> None:
+    """A result of this shape must fit into memory's addresses."""
+    if math.prod(shape) * 8 > LIMIT:
+        raise ValueError(f"{names} a result of shape {tuple(shape)}, which cannot exist")
 
 
 def output(value: Any, shape: Sequence[int], dtype: np.dtype, name: str = "out") -> np.ndarray:

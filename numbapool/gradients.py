@@ -24,7 +24,9 @@ def vjp(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> tuple[Any, Call
         What ``fn(*args, **kwargs)`` returns.
     pullback : callable
         ``pullback(dy)`` is the gradient with respect to x, of x's kind, shape, dtype and memory order, where dy has the shape of y
-        (broadcast strides are fine), any real dtype and any kind of container. With ``return_indices=True`` dy still belongs to the values alone. It may be called again.
+        (broadcast strides are fine), any real dtype and any kind of container. With ``return_indices=True`` dy still belongs to the values alone. With
+        floating `weights` it is the pair of the gradients with respect to x and to the weights, each in its shape and dtype. It may be called again; where elements
+        are masked, left out, weighed or raised to a power it reads x, `where` and `weights` again, which must not have changed.
 
     Raises
     ------
@@ -64,8 +66,13 @@ def vjp(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> tuple[Any, Call
             raise ValueError(f"dy must have the shape of y, {shape}, not {dy.shape}")
         dy = containers.converted(dy, dtype)
         dx = backward(dy if request.shape_out is None else dy.reshape(request.shape))
+        dx, *rest = dx if isinstance(dx, tuple) else (dx,)
         if request.shape_in is not None:
             dx = dx.reshape(request.shape_in)
-        return dx if kind is None else kind.wrap(dx, name)
+        dx = dx if kind is None else kind.wrap(dx, name)
+        if not rest:
+            return dx
+        _, weight_name, weight_kind = request.presence.given
+        return dx, rest[0] if weight_kind is None else weight_kind.wrap(rest[0], weight_name)
 
     return request.wrapped(returned), pullback

@@ -32,7 +32,7 @@ class Canonical:
     tables: list[np.ndarray]
 
 
-def canonical(shape, axes, strides, ordered=False) -> Canonical:
+def canonical(shape, axes, strides, ordered=False, apart=False) -> Canonical:
     """Assign axes to roles.
 
     Parameters
@@ -45,6 +45,8 @@ def canonical(shape, axes, strides, ordered=False) -> Canonical:
         Byte strides of every array; the first decides.
     ordered : bool
         D, H, W are the pooled axes in their own order, wherever their elements lie.
+    apart : bool
+        All axes that are not pooled are outer ones.
     """
     lead = strides[0]
     # The pooled axis whose elements lie closest together is W; axes of one element have no say, and of equals the last wins.
@@ -54,7 +56,7 @@ def canonical(shape, axes, strides, ordered=False) -> Canonical:
     free.sort(key=lambda a: (abs(lead[a]), -a))
 
     inner, run = 1, None
-    for a in [a for a in free if 0 < abs(lead[a]) < abs(lead[w])]:
+    for a in [a for a in free if 0 < abs(lead[a]) < abs(lead[w]) and not apart]:
         if run is None:
             run = a
         elif any(s[a] != s[run] * inner for s in strides):

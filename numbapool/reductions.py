@@ -8,10 +8,49 @@ free names, so the same line serves a scalar, a SIMD vector and plain Python.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from numbapool import dtypes
+
+
+@dataclass(frozen=True)
+class Elements:
+    """Which elements of x a call takes, and how much of each; what a kernel has to know of it.
+
+    Attributes
+    ----------
+    omit : bool
+        NaNs are left out.
+    where : bool
+        A mask says which elements are there.
+    weights : str
+        The dtype of the elements' weights by name; "" for none.
+    """
+
+    omit: bool = False
+    where: bool = False
+    weights: str = ""
+
+    def __bool__(self):
+        return self.omit or self.where or bool(self.weights)
+
+    @property
+    def beside(self) -> bool:
+        """Whether arrays are read beside x."""
+        return self.where or bool(self.weights)
+
+    @property
+    def name(self) -> str:
+        """For the names of kernels."""
+        return "_".join(
+            n for n in ("omit" * self.omit, "where" * self.where, self.weights and f"w{self.weights}") if n
+        )
+
+
+ALL = Elements()
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,11 +66,13 @@ class Reduction:
     selecting : bool
         The result is one of the window's elements, so that it has an index; its gradient goes to that element.
     mean : bool
-        The result is divided by the number of taps.
+        The result is divided by the number of taps, or by the sum of weights.
     beats : str
         For selecting reductions, the primitive that says whether a later element replaces an earlier one.
     identity : callable
         dtype name -> the accumulator of an empty window.
+    power : float or None
+        Of a norm: magnitudes are raised to it, and the result is its root. Infinite: the largest or smallest magnitude.
     """
 
     name: str
@@ -40,12 +81,16 @@ class Reduction:
     selecting: bool = False
     mean: bool = False
     beats: str = ""
+    power: float | None = None
 
-    def types(self, x: str, dtype: str | None, wide: bool) -> Types:
+    def types(self, x: str, dtype: str | None, wide: bool, weighted: bool = False) -> Types:
         """Element types of a call on dtype `x` with the argument ``dtype=`` (names), `wide` for many taps."""
-        if self.selecting:
+        if self.selecting and (self.power is None or dtypes.is_float(x)):
             acc = "float32" if dtypes.is_half(x) else "uint8" if x == "bool" else x
-            return Types(x, acc, x, acc)
+            acc = "float64" if dtype == "float64" else acc
+            return Types(x, acc, dtype or x, acc)
+        if weighted or self.power is not None:
+            return Types(x, "float64", dtype or (x if dtypes.is_float(x) else "float64"), "float64")
         if dtypes.is_float(x):
             y = dtype or x
             if "float64" in (x, y):
@@ -61,6 +106,15 @@ class Reduction:
         floating = self.mean or dtypes.is_float(y)
         acc = "float64" if floating and dtypes.itemsize(x) == 8 else widest
         return Types(x, acc, y, "float64" if floating else acc)
+
+    def scaled(self, x: str) -> bool:
+        """Whether powers of elements of dtype `x` could leave the range of float64, or nothing look like something."""
+        if self.power is None or self.selecting:
+            return False
+        if self.power < 0:
+            return True
+        binades = {"float64": 1100, "float16": 24, "float32": 150, "bfloat16": 150}.get(x, 64)
+        return self.power != 1 and self.power * binades > 1000
 
 
 @dataclass(frozen=True)
@@ -92,6 +146,16 @@ MAX = Reduction("max", "maximum", _lowest, selecting=True, beats="beats_max")
 MIN = Reduction("min", "minimum", _highest, selecting=True, beats="beats_min")
 SUM = Reduction("sum", "add", lambda name: 0)
 AVG = Reduction("avg", "add", lambda name: 0, mean=True)
+
+
+@lru_cache(maxsize=256)
+def lp(power: float) -> Reduction:
+    """The norm of order `power`, which is not 0."""
+    if math.isinf(power):
+        side, identity = ("max", lambda name: 0) if power > 0 else ("min", _highest)
+        return Reduction(f"lp{power:+}", f"{side}imum", identity, True, beats=f"beats_{side}", power=power)
+    identity = (lambda name: 0) if power > 0 else _highest
+    return Reduction(f"lp{power!r}", "add", identity, power=power)
 
 
 # ---- finish: accumulator and divisor -> result ----------------------------------------------------------------------

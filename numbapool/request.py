@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from numbapool import arguments, dispatch, dtypes
+from numbapool import arguments, dispatch, dtypes, presence
+from numbapool.presence import WHOLE, Presence
 from numbapool.reductions import Reduction
-from numbapool.windows import Windows, same_padding, sliding
+from numbapool.windows import Planes, Windows, same_padding, sliding
 
 F = TypeVar("F", bound=Callable[..., Any])
-LIMIT = 2**63 - 1
 REACH = 2**40  # elements that a window may span, padding included
 
 
@@ -32,10 +32,14 @@ class Request:
         One per pooled axis.
     dtype : str or None
         The argument ``dtype=`` by name.
-    divisor : float or None
-        ``divisor_override=``.
     indices : bool
         Whether indices are returned.
+    divisor : float or None
+        ``divisor_override=``.
+    presence : Presence
+        ``nan_policy=``, ``where=`` and ``weights=``.
+    planes : Planes or None
+        Every plane has windows of its own; `windows` then contain those.
     out : tuple
         Array or None for the values and for the indices.
     kind : object
@@ -50,9 +54,11 @@ class Request:
     x: np.ndarray
     axes: tuple[int, ...]
     windows: tuple[Windows, ...]
-    dtype: str | None
-    divisor: float | None
-    indices: bool
+    dtype: str | None = None
+    indices: bool = False
+    divisor: float | None = None
+    presence: Presence = WHOLE
+    planes: Planes | None = None
     out: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
     kind: Any = None
     given: tuple[Any, Any] = (None, None)
@@ -74,7 +80,7 @@ class Request:
     @functools.cached_property
     def y_name(self) -> str:
         """The dtype of the values by name."""
-        return self.reduction.types(self.x_name, self.dtype, False).y
+        return self.reduction.types(self.x_name, self.dtype, False, self.presence.weights is not None).y
 
     def wrapped(self, result: Any) -> Any:
         """A backend's result in the caller's kind of container; `out` as it was given."""
@@ -115,19 +121,29 @@ def window_request(
 ) -> Request:  # fmt: skip
     """Check the arguments of a function that slides windows over n axes of x."""
     x, kind = dispatch.host_array(x)
-    include = arguments.flag(count_include_pad, "count_include_pad")
+    present = presence.checked(x, nan_policy, where, weights)
+    include = arguments.flag(count_include_pad, "count_include_pad") and not present.partial
     ceil_mode = arguments.flag(ceil_mode, "ceil_mode")
     pooled, windows, _ = recall(
         _sliding, x.shape, n, axes, kernel_size, stride, padding, dilation, ceil_mode, include
     )
     indices = arguments.flag(return_indices, "return_indices")
     override = arguments.divisor(divisor_override)
+    if override is not None and present.partial:
+        raise ValueError("divisor_override must be None with nan_policy='omit', where or weights")
     dtype = arguments.result_dtype(dtype, dtypes.name_of(x.dtype), reduction.mean)
-    arguments.later(nan_policy, where, weights)
-    request = Request(reduction, x, pooled, windows, dtype, override, indices, kind=kind)
+    return checked(
+        Request(reduction, x, pooled, windows, dtype, indices, override, present, kind=kind), nan_policy, out
+    )
+
+
+def checked(request: Request, nan_policy: Any = "propagate", out: Any = None) -> Request:
+    """A request with its last arguments: `out`, which depends on the result, and the check of x's values."""
     if out is not None:
         request.out = _check_out(request, out)
-        request.given = out if indices else (out, None)
+        request.given = out if request.indices else (out, None)
+    if nan_policy == "raise":
+        request.presence.refuse_nan(request.x)
     return request
 
 
@@ -159,25 +175,20 @@ def _sliding(shape, n, axes, kernel_size, stride, padding, dilation, ceil_mode, 
     steps = kernel if stride is None else arguments.per_axis(stride, n, "stride", 1)
     spread = arguments.per_axis(dilation, n, "dilation", 1)
     pads = arguments.padding_pairs(padding, n)
+    arguments.not_empty(shape, given)
     windows = {}
     for i, a in enumerate(given):
         pad = pads if isinstance(pads, str) else pads[i]
-        windows[a] = _along(shape[a], a, kernel[i], steps[i], pad, spread[i], ceil_mode, include)
+        windows[a] = _along(shape[a], kernel[i], steps[i], pad, spread[i], ceil_mode, include)
     return in_order(shape, windows)
 
 
-def in_order(shape, windows):
-    """Windows by axis as (axes ascending, windows, shape of the result), which is checked."""
+def in_order(shape, windows, names="kernel_size, stride and padding give"):
+    """Windows by axis as (axes ascending, windows, shape of the result), which is checked; `names` says what gives it."""
     axes = tuple(sorted(windows))
     ordered = tuple(windows[a] for a in axes)
     pooled = _pooled(shape, axes, ordered)
-    size = 1
-    for n in pooled:
-        size *= n
-    if size * 8 > LIMIT:
-        raise ValueError(
-            f"kernel_size, stride and padding give a result of shape {pooled}, which cannot exist"
-        )
+    arguments.possible(pooled, names)
     return axes, ordered, pooled
 
 
@@ -188,9 +199,7 @@ def _pooled(shape, axes, windows):
     return tuple(pooled)
 
 
-def _along(size, axis, kernel, stride, pads, dilation, ceil_mode, include):
-    if size == 0:
-        raise ValueError(f"x has no elements along the pooled axis {axis}")
+def _along(size, kernel, stride, pads, dilation, ceil_mode, include):
     reach = dilation * (kernel - 1) + 1
     for name, value in (
         ("kernel_size", kernel),

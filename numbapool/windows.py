@@ -20,10 +20,8 @@ class Windows:
     table: np.ndarray  # (count, 4) int64: start, stop, first, extent
     step: int = 1
     regular: tuple[int, int, int] | None = None  # (kernel, stride, before): the windows slide
-    up: tuple[int, int] = (
-        1,
-        0,
-    )  # the elements stand at q·up[0] - up[1] on the line that the windows slide along
+    up: tuple[int, int] = (1, 0)  # elements stand at q·up[0] - up[1] on the line that the windows slide along
+    sure: int | None = None  # the table only bounds the windows, which have this many elements each
 
     @property
     def count(self) -> int:
@@ -47,6 +45,8 @@ class Windows:
     @cached_property
     def least(self) -> int:
         """Elements of the smallest window."""
+        if self.sure is not None:
+            return self.sure
         return int(np.min(-((self.table[:, 0] - self.table[:, 1]) // self.step)))
 
     @property
@@ -177,6 +177,66 @@ def adaptive(size, count) -> Windows:
     table = np.ascontiguousarray(np.stack([start, stop, np.zeros_like(start), taps], axis=1))
     table.flags.writeable = False
     return Windows(size, table)
+
+
+@lru_cache(maxsize=1024)
+def fractional(size, kernel, count) -> Windows:
+    """What contains the fractional windows of any sample: those of exact arithmetic, and what rounding may add."""
+    last = size - kernel
+    i = np.arange(count, dtype=np.int64)
+    exact = i * last // max(count - 1, 1) if count > 1 else np.array([last])
+    margin = 2 + size * 4 // 2**23  # a float32 may err by an element or more
+    start = np.maximum(exact - margin, 0)
+    stop = np.minimum(exact + margin, last) + kernel
+    start[-1], stop[-1] = last, size
+    table = np.stack([start, stop, np.zeros_like(start), np.full_like(start, kernel)], axis=1)
+    table = np.ascontiguousarray(table)
+    table.flags.writeable = False
+    return Windows(size, table, sure=kernel)
+
+
+@dataclass(frozen=True, eq=False)
+class Planes:
+    """Fractional windows, other ones in every plane.
+
+    Attributes
+    ----------
+    samples : ndarray
+        Of float32 or float64, within [0, 1]: the shape of x without the pooled axes, then one number per pooled axis.
+    sizes, kernels, counts : tuple of int
+        Elements, elements per window and windows along the pooled axes, which are ascending.
+    """
+
+    samples: np.ndarray
+    sizes: tuple[int, ...]
+    kernels: tuple[int, ...]
+    counts: tuple[int, ...]
+
+    @property
+    def rows(self) -> int:
+        """Lines of the tables of one plane, for three axes whatever their number."""
+        return sum(self.counts) + 3 - len(self.counts)
+
+    def tables(self, samples: np.ndarray, order: tuple[int, ...]) -> np.ndarray:
+        """The tables of planes with these samples, one behind the other for the axes in `order` (-1: one that is not there)."""
+        lead = samples.shape[:-1]
+        parts = [
+            np.broadcast_to(np.array([0, 1, 0, 1]), (*lead, 1, 4)) if n < 0 else self._table(n, samples)
+            for n in order
+        ]
+        return np.ascontiguousarray(np.concatenate(parts, axis=-2))
+
+    def _table(self, n, samples):
+        size, kernel, count = self.sizes[n], self.kernels[n], self.counts[n]
+        number = samples.dtype.type
+        u = samples[..., n, None]
+        last = size - kernel
+        step = number(last) / number(max(count - 1, 1))
+        i = np.arange(count).astype(samples.dtype)
+        start = ((i + u) * step).astype(np.int64) - (u * step).astype(np.int64)
+        bounds = fractional(size, kernel, count).table
+        start = np.clip(start, bounds[:, 0], bounds[:, 1] - kernel)
+        return np.stack([start, start + kernel, start, np.full_like(start, kernel)], axis=-1)
 
 
 @lru_cache(maxsize=64)

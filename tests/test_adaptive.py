@@ -251,9 +251,9 @@ _BAD = [
     (ValueError, "out", nbp.global_avg_pool, (_X,), {"keepdims": False, "out": np.empty((2, 1, 1), np.float32)}),
     (TypeError, "out", nbp.global_avg_pool, (_X,), {"out": np.empty((2, 1, 1))}),
     (TypeError, "out", nbp.global_max_pool, (_X,), {"out": np.empty((2, 1, 1)), "return_indices": True}),
-    (NotImplementedError, "where", nbp.global_max_pool, (_X,), {"where": True}),
-    (NotImplementedError, "nan_policy", nbp.adaptive_avg_pool1d, (_X, 2), {"nan_policy": "omit"}),
-    (NotImplementedError, "weights", nbp.adaptive_avg_pool1d, (_X, 2), {"weights": _X}),
+    (TypeError, "where", nbp.global_max_pool, (_X,), {"where": 1}),
+    (ValueError, "nan_policy", nbp.adaptive_avg_pool1d, (_X, 2), {"nan_policy": "drop"}),
+    (ValueError, "weights", nbp.adaptive_avg_pool1d, (_X, 2), {"weights": np.ones((2, *_X.shape))}),
     (NotImplementedError, "axes", nbp.global_max_pool, (np.ones((2, 2, 2, 2)).T,), {"axes": (0, 1, 2, 3)}),
 ]  # fmt: skip
 

@@ -315,9 +315,9 @@ class TestDtype:
             _rejects(fn, TypeError, "dtype", _x(fn, dtype_of(source)), 2, dtype=value)
 
     def test_weights_and_where_are_checked_too(self, fn):
-        with pytest.raises((TypeError, ValueError, NotImplementedError), match="weights"):
+        with pytest.raises(EITHER, match="weights"):
             getattr(nbp, fn)(_x(fn), 2, weights="text")
-        with pytest.raises((TypeError, ValueError, NotImplementedError), match="where"):
+        with pytest.raises(EITHER, match="where"):
             getattr(nbp, fn)(_x(fn), 2, where="text")
 
 

@@ -7,7 +7,6 @@ from functools import lru_cache
 
 import numpy as np
 
-from numbapool import dtypes
 from numbapool.backends import plans
 
 SLAB_BYTES = 8 << 20  # of a foreign byte order, converted at a time
@@ -15,117 +14,116 @@ SLAB_BYTES = 8 << 20  # of a foreign byte order, converted at a time
 
 def run(request):
     """Carry out a request; the result, or with `return_indices` the pair (y, indices)."""
-    y, keys = _forward(request, "positions" if request.indices else None)
+    y, keys = forward(request, "positions" if request.indices else None)
     return (y, keys) if request.indices else y
 
 
 def vjp(request):
     """The result of a request and the function that takes dy to dx."""
-    y, keys = _forward(request, "places" if request.reduction.selecting else None)
-    indices = None
-    if request.indices:
-        places = keys.dtype == np.uint8
-        indices = request.out[1]
-        if places:
-            new = empty(y.shape, result_layout(request.x.shape, request.x.strides), np.int64)
-            indices = _positions(request, keys, new if indices is None else indices)
-        else:
-            indices = keys.copy("K")
-    shape, strides, dtype = request.x.shape, request.x.strides, request.x.dtype.newbyteorder("=")
-    order, name = result_layout(shape, strides), request.x_name
-    axes, windows = request.axes, request.windows
+    from numbapool.backends import backward
 
-    def pullback(dy):
-        dx = empty(shape, order, dtype)
-        if dx.size == 0 or dy.size == 0:
-            dx[...] = 0
-            return dx
-        if request.reduction.selecting:
-            key = "places" if keys.dtype == np.uint8 else "positions"
-            plan = plans.selecting(
-                shape,
-                dx.strides,
-                name,
-                axes,
-                windows,
-                dtypes.name_of(dy.dtype),
-                dy.strides,
-                key,
-                keys.strides,
-            )
-        else:
-            plan = plans.weighted(
-                request.reduction.mean,
-                shape,
-                dx.strides,
-                name,
-                axes,
-                windows,
-                dtypes.name_of(dy.dtype),
-                request.divisor,
-                dy.strides,
-            )
-        plan.run(dy, dx, keys)
-        return dx
-
-    return ((y, indices) if request.indices else y), y, pullback
+    return backward.vjp(request)
 
 
-def _in_slabs(request, key):
-    """A request whose x is in foreign byte order, converted a slab at a time along the longest axis that is not pooled."""
-    x, shape = request.x, request.shape
-    native = x.dtype.newbyteorder("=")
+def _in_parts(request, key):
+    """A request that is carried out a part at a time along the longest axis that is not pooled: x is in foreign byte order and has to be converted, or every
+    plane has windows of its own and needs tables."""
+    x, shape, planes = request.x, request.shape, request.planes
+    nbytes = x.nbytes if planes is None else planes.samples[..., 0].size * planes.rows * 32
     free = [a for a in range(x.ndim) if a not in request.axes]
     axis = max(free, key=lambda a: x.shape[a], default=None)
-    if axis is None or x.nbytes <= SLAB_BYTES:
-        return _forward(replace(request, x=x.astype(native)), key)
+    if axis is None or nbytes <= SLAB_BYTES:
+        return _part(request, key, planes and planes.samples)
     order = result_layout(x.shape, x.strides)
     y, keys = request.out
-    y = empty(shape, order, np.dtype(request.y_name)) if y is None else y
+    y = empty(shape, order, _result_dtype(request)) if y is None else y
     if key and keys is None:
         small = key == "places" and plans.key_kind(request.windows) == "places"
-        keys = empty(shape, order, np.uint8 if small else np.int64)
+        keys = empty(shape, order, _wide(request) if key == "weights" else np.uint8 if small else np.int64)
+    present = request.presence.apart_from(y, keys)
     if any(o is not None and np.may_share_memory(x, o) for o in (y, keys)):
         x = x.copy("K")
-    step = max(1, SLAB_BYTES * x.shape[axis] // x.nbytes)
+    step = max(1, SLAB_BYTES * x.shape[axis] // nbytes)
     for begin in range(0, x.shape[axis], step):
         part = (slice(None),) * axis + (slice(begin, begin + step),)
+        samples = planes and planes.samples[(slice(None),) * free.index(axis) + part[-1:]]
         out = y[part], (keys[part] if key else None)
-        _forward(replace(request, x=x[part].astype(native), out=out), key)
+        _part(replace(request, x=x[part], out=out, presence=present.part(part)), key, samples)
     return y, keys
 
 
-def _forward(request, key):
-    """The values and, if `key` names a kind of keys, those."""
-    if not request.x.dtype.isnative:
-        return _in_slabs(request, key)
-    x, shape = request.x, request.shape
+def _part(request, key, samples):
+    x = request.x if request.x.dtype.isnative else request.x.astype(request.x.dtype.newbyteorder("="))
+    return forward(replace(request, x=x), key, samples)
+
+
+def forward(request, key, samples=None):
+    """The values and, if `key` names what is saved beside them ("positions", "places" where they do, "weights"), that.
+
+    `samples` are those of the request's planes where it has `planes`.
+    """
+    if not request.x.dtype.isnative or (request.planes is not None and samples is None):
+        return _in_parts(request, key)
+    x, shape, present = request.x, request.shape, request.presence
     order = result_layout(x.shape, x.strides)
     y, keys = request.out
-    if x.size and any(o is not None and np.may_share_memory(x, o) for o in request.out):
-        x = x.copy("K")
+    if x.size and y is not keys:  # one of them is given
+        if any(o is not None and np.may_share_memory(x, o) for o in request.out):
+            x = x.copy("K")
+        present = present.apart_from(y, keys)
     if y is None:
-        # bfloat16 only ever comes with the array that has it
-        same = request.y_name == request.x_name
-        y = empty(shape, order, x.dtype if same else np.dtype(request.y_name))
+        y = empty(shape, order, _result_dtype(request))
+    kind = plans.key_kind(request.windows) if key in ("positions", "places") else key
     if y.size == 0:
         return y, (empty(shape, order, np.int64) if keys is None else keys) if key else None
-    kind = key and plans.key_kind(request.windows)
     saved = None
-    if kind:
+    if kind == "weights":
+        saved = empty(shape, order, _wide(request))
+    elif kind:
         saved = keys if key == "places" or kind == "positions" else None
         saved = empty(shape, order, np.uint8 if kind == "places" else np.int64) if saved is None else saved
+    mask, weights = present.where, present.weights
+    beside = [None if a is None else a.strides for a in (mask, weights)]
+    if request.planes is not None:
+        beside.append(_table_strides(request))
     plan = plans.forward(
         request.reduction, x.shape, x.strides, request.x_name, request.axes, request.windows, request.dtype, request.divisor,
-        y.strides, kind, None if saved is None else saved.strides,
+        y.strides, kind, None if saved is None else saved.strides, present.elements, *beside,
     )  # fmt: skip
-    plan.run(x, y, saved)
+    tables = None
+    if request.planes is not None:
+        tables = request.planes.tables(
+            samples, tuple(request.axes.index(a) if a >= 0 else -1 for a in plan.axes)
+        )
+    plan.run(x, y, saved, mask, weights, tables)
     if key == "positions" and kind == "places":
-        saved = _positions(request, saved, empty(shape, order, np.int64) if keys is None else keys)
+        saved = positions(request, saved, empty(shape, order, np.int64) if keys is None else keys)
     return y, saved
 
 
-def _positions(request, places, out):
+def _table_strides(request):
+    """How far apart the tables of neighbouring planes lie along x's axes."""
+    steps, step = [0] * request.x.ndim, request.planes.rows * 32
+    for a in reversed(range(request.x.ndim)):
+        if a not in request.axes:
+            steps[a] = step
+            step *= request.x.shape[a]
+    return tuple(steps)
+
+
+def _result_dtype(request):
+    # bfloat16 only ever comes with the array that has it
+    same = request.y_name == request.x_name
+    return request.x.dtype.newbyteorder("=") if same else np.dtype(request.y_name)
+
+
+def _wide(request):
+    """The dtype of sums of weights."""
+    weighted = request.presence.weights is not None
+    return np.dtype(request.reduction.types(request.x_name, request.dtype, True, weighted).end)
+
+
+def positions(request, places, out):
     """Indices in the plane of x from the numbers of taps; -1 for none."""
     sizes = [request.x.shape[a] for a in request.axes]
     plane = _key_steps(sizes)

@@ -11,14 +11,12 @@ import numpy as np
 from numbapool import dtypes, threads
 from numbapool.kernels import block, build
 from numbapool.layout import canonical
-from numbapool.reductions import AVG
+from numbapool.reductions import ALL, AVG
 from numbapool.windows import untouched
 
 ROW_BYTES = 32 * 1024  # a scratch row stays in the first-level cache
-QUEUE_BYTES = (
-    2 << 20
-)  # the rows of a queue, each written once and read once: they may leave the second-level cache
-BLOCK_BYTES = 256 * 1024  # and so does a block of accumulators
+QUEUE_BYTES = 2 << 20  # rows of a queue, written once and read once, may leave the second-level cache
+BLOCK_BYTES = 256 * 1024  # a block of accumulators stays in it
 ITEM_BYTES = 64 * 1024  # about what a work item reads
 SMALL_ROW = 512  # rows of fewer elements are done several planes at a time
 TALL = 8  # rows from which overlapping windows go through the queue
@@ -41,17 +39,19 @@ class Plan:
     items: int
     scratch: int
     nbytes: int
+    axes: tuple[int, ...] = ()  # that play D, H, W
 
-    def run(self, x, y, keys):
-        """Fill y (and keys, or from keys) from x."""
+    def run(self, x, y, keys, mask=None, weights=None, planes=None):
+        """Fill y (and keys, or from keys) from x, beside arrays that a plan was made for."""
         bands = threads.bands(self.items, self.nbytes)
         room, at = _scratch(8 * block.COUNT + bands * self.scratch)
         args = room[: block.COUNT]
         args[:] = self.args
         args[block.X] = address(x)
         args[block.Y] = address(y)
-        if keys is not None:
-            args[block.K] = address(keys)
+        for word, array in ((block.K, keys), (block.M, mask), (block.V, weights), (block.P, planes)):
+            if array is not None:
+                args[word] = address(array)
         args[block.SCRATCH] = align(at + 8 * block.COUNT)
         threads.launch(self.kernel, at, self.items, bands)
         if room.nbytes <= KEPT_BYTES:
@@ -114,8 +114,8 @@ def _with_column(table, column, values):
     return table
 
 
-def _tiles(view, d, h, w, acc, lanes, item, queued):
-    """How a call is cut into work items: the fields of the argument block, and the elements of a scratch row."""
+def _tiles(view, d, h, w, acc, lanes, item, queued, alone=False):
+    """How a call is cut into work items, with planes `alone` or in groups: the fields of the argument block, and the elements of a scratch row."""
     kernel, stride, before = w.regular or (w.most, -(-w.size // w.count), 0)
     reach = (kernel - 1) * w.step + 1
     budget = ROW_BYTES // acc
@@ -131,7 +131,7 @@ def _tiles(view, d, h, w, acc, lanes, item, queued):
         needed = int(max(np.max(w.table[ends, block.STOP] - w.table[begins, block.START]), tile_w))
         kernel, stride = w.least, 1  # of what the table leaves
     group = 1
-    if tile_w == len(w.table) and tile_i == view.inner:
+    if tile_w == len(w.table) and tile_i == view.inner and not alone:
         group = max(1, min(view.outer, SMALL_ROW // (needed * tile_i)))
     pitch = needed * tile_i
     step_h = h.pace
@@ -186,12 +186,13 @@ def _strides(fields, view, letters, x_item, x_bytes, sizes):
     fields["DENSE"] = all(_dense(view, fields, letter, size) for letter, size in sizes.items())
 
 
-def _plan(kernel, fields, keep, items, room, nbytes):
+def assemble(kernel, fields, keep, items, room, nbytes, axes=()):
+    """A plan from the fields of its argument block."""
     args = np.zeros(block.COUNT, np.int64)
     args[block.SCRATCH_BYTES] = align(room.size)
     for field, value in fields.items():
         args[block.INDEX[field]] = value
-    return Plan(kernel, args, keep, items, align(room.size), nbytes)
+    return Plan(kernel, args, keep, items, align(room.size), nbytes, axes)
 
 
 def _divisors(extents, types, inner, lanes):
@@ -208,14 +209,17 @@ def key_kind(windows):
     return "places" if small else "positions"
 
 
-def _name(reduction, form, types, key=None):
+def _name(reduction, form, types, *rest):
     """The name of a kernel tells it from all others; equal types are named once."""
     names = (types.x, types.acc, types.y)
-    return "_".join(n for n in (reduction, form, *(names[:1] if len(set(names)) == 1 else names), key) if n)
+    return "_".join(n for n in (reduction, form, *(names[:1] if len(set(names)) == 1 else names), *rest) if n)
 
 
 @lru_cache(maxsize=512)
-def forward(reduction, shape, strides, x_name, axes, windows, y_name, divisor, y_strides, key, key_strides):
+def forward(
+    reduction, shape, strides, x_name, axes, windows, y_name, divisor, y_strides, key, key_strides,
+    elements=ALL, mask_strides=None, weight_strides=None, plane_strides=None,
+):  # fmt: skip
     """The plan of a forward call.
 
     Parameters
@@ -233,49 +237,72 @@ def forward(reduction, shape, strides, x_name, axes, windows, y_name, divisor, y
         What every sum is divided by; None: the extents of the windows.
     y_strides, key_strides : tuple of int
         Byte strides of the result and, if `key` is given, of the keys.
-    key : {None, "places", "positions"}
-        What is saved besides the values: one byte per window (the number of the tap) or int64 plane indices.
+    key : {None, "places", "positions", "weights"}
+        What is saved besides the values: one byte per window (the number of the tap), int64 plane indices, or sums of weights.
+    elements : Elements
+        What the kernel reads beside x.
+    mask_strides, weight_strides : tuple of int, optional
+        Byte strides of the mask and of the weights over x's shape, 0 where they are broadcast.
+    plane_strides : tuple of int, optional
+        Byte strides of the tables of planes that have windows of their own, 0 along the pooled axes; `windows` then contain those.
     """
     from numbapool.kernels import bind, large, rows
 
-    view = canonical(shape, axes, [strides, y_strides, key_strides or y_strides])
+    beside = {"M": mask_strides, "V": weight_strides, "P": plane_strides}
+    beside = {letter: steps for letter, steps in beside.items() if steps is not None}
+    arrays = [strides, y_strides, key_strides or y_strides, *beside.values()]
+    view = canonical(shape, axes, arrays, apart=plane_strides is not None)
     d, h, w = _roles(view, axes, windows)
     queued = h.step == 1 and h.most >= TALL and h.overlap and h.most > 3 * h.pace
-    narrow, broad = (reduction.types(x_name, y_name, wide) for wide in (False, True))
+    weighted = bool(elements.weights)
+    narrow, broad = (reduction.types(x_name, y_name, wide, weighted) for wide in (False, True))
     precise = narrow != broad and d.most * h.most + w.most - 2 > ROUNDINGS
-    is_large = precise or queued or w.most >= BROAD or key == "positions"
-    types = broad if is_large else narrow
-    key_name = {None: None, "places": "uint8", "positions": "int64"}[key]
-    name = _name(reduction.name, "large" if is_large else "rows", types, key)
-    kernel = build.kernel(large if is_large else rows, lambda: bind.forward(reduction, types, key_name), name)
-    lanes = bind.lanes_for(types.x, types.acc, types.y)
+    keyed = key_kind(windows) if reduction.selecting and reduction.power and not key else key
+    is_large = precise or queued or w.most >= BROAD or keyed == "positions"
+    types = broad if is_large or key == "weights" else narrow
+    paired = (reduction.mean and elements) or reduction.scaled(x_name)
+    channel = types.end if paired else {"places": "uint8", "positions": "int64"}.get(keyed)
+    name = _name(
+        reduction.name, "large" if is_large else "rows", types,
+        f"{'' if key or not channel else 'unsaved_'}{'paired' if paired else keyed or ''}", elements.name, "planes" if plane_strides else "",
+    )  # fmt: skip
+    kernel = build.kernel(
+        large if is_large else rows,
+        lambda: bind.forward(reduction, types, channel, bool(key), elements, plane_strides is not None),
+        name,
+    )
+    lanes = bind.lanes_of(types, channel)
     acc, x_item, y_item = (dtypes.itemsize(n) for n in (types.acc, types.x, types.y))
-    key_item = dtypes.itemsize(key_name) if key else 0
+    key_item = dtypes.itemsize(channel) if channel else 0
 
-    fields, capacity = _tiles(view, d, h, w, acc, lanes, x_item, queued)
+    fields, capacity = _tiles(view, d, h, w, acc, lanes, x_item, queued, plane_strides is not None)
     if not (is_large or w.regular):
         fields["TAPS_W"] = 1  # small windows are merged from single elements
-    _strides(
-        fields,
-        view,
-        "XYK",
-        x_item,
-        _size(shape) * x_item,
-        {"Y": y_item, "K": key_item} if key else {"Y": y_item},
-    )
+    results = {"Y": y_item, "K": key_item} if key else {"Y": y_item}
+    _strides(fields, view, "XYK" + "".join(beside), x_item, _size(shape) * x_item, results)
+    for letter, item in ("M", 1), ("V", dtypes.itemsize(elements.weights or "bool")):
+        if letter in beside and view.inner > 1:
+            step, column = fields[f"{letter}_I"], fields[f"{letter}_W"]
+            fields["PACKED"] &= step in (0, item) and column == step * view.inner
+    for letter in "MV":
+        fields.setdefault(
+            f"{letter}_TABLE", fields["X_TABLE"]
+        )  # of an array that is not there; any table will do
     if not key:
         fields |= {f"K_{role}": 0 for role in "GDHWI"}
 
     tables = [d.table, h.table]
+    positions = keyed == "positions"
     weights = _weights(
-        view, axes, [shape[a] if key == "positions" else v.most for a, v in zip(axes, windows, strict=True)]
+        view, axes, [shape[a] if positions else v.most for a, v in zip(axes, windows, strict=True)]
     )
     steps = weights
-    if key == "positions":  # taps are numbered by the element that they fall on
+    if positions:  # taps are numbered by the element that they fall on
         tables = [_with_column(t, block.FIRST, t[:, block.START]) for t in tables]
         steps = [weights[0] * d.step, weights[1] * h.step, weights[2]]
     divisors = np.zeros(1)
-    if reduction.mean:
+    divided = reduction.mean and not paired
+    if divided:
         extents = w.table[:, block.EXTENT]
         if divisor is not None:
             extents = np.full(len(extents), divisor)
@@ -283,12 +310,13 @@ def forward(reduction, shape, strides, x_name, axes, windows, y_name, divisor, y
         divisors = _divisors(extents, types, view.inner, lanes)
     fields |= {
         "D_TABLE": address(tables[0]), "H_TABLE": address(tables[1]), "W_DIVISORS": address(divisors),
-        "DIVISOR_STEP": divisors.itemsize * (view.inner if view.inner < lanes else 1) if reduction.mean else 0,
+        "DIVISOR_STEP": divisors.itemsize * (view.inner if view.inner < lanes else 1) if divided else 0,
         "KEY_D": weights[0], "KEY_D_STEP": steps[0], "KEY_H": weights[1], "KEY_H_STEP": steps[1], "KEY_W": weights[2],
     }  # fmt: skip
 
     room = Room()
-    room.take(16 * (d.most * h.most + 3))  # the list of taps; three are read ahead
+    room.take((32 if beside else 16) * (d.most * h.most + 3))  # the list of taps; three are read ahead
+    fields["AT_ARGS"] = room.take(8 * block.COUNT if beside else 0)
     span = align(capacity * acc)
     row = span + align(capacity * key_item)
     results = (fields["TILE_W"] * fields["TILE_I"] + 4 * lanes) * max(y_item, key_item, acc)
@@ -296,10 +324,12 @@ def forward(reduction, shape, strides, x_name, axes, windows, y_name, divisor, y
     fields["AT_LINE"] = room.take(row + max(span, align(results)) + results)
     if is_large:
         fields["AT_WIDE"] = room.take(row)
-        fields["AT_PLACES"] = room.take(capacity * 8 if key else 0)
+        fields["AT_PLACES"] = room.take(capacity * 8 if channel else 0)
         fields["AT_QUEUE"] = room.take(row * (h.most + 2) if queued else 0)
     nbytes = _size(shape) * x_item
-    return _plan(kernel, fields, [tables, w, divisors, view.tables], _items(fields, view), room, nbytes)
+    return assemble(
+        kernel, fields, [tables, w, divisors, view.tables], _items(fields, view), room, nbytes, view.axes
+    )
 
 
 def _size(shape):
@@ -365,7 +395,7 @@ def weighted(mean, shape, strides, x_name, axes, windows, dy_name, divisor, dy_s
     fields["AT_WIDE"] = room.take(row)
     fields["AT_QUEUE"] = room.take(2 * row)
     nbytes = _size(shape) * y_item
-    return _plan(
+    return assemble(
         kernel, fields, [tables, tw, divisors, last, view.tables], _items(fields, view), room, nbytes
     )
 
@@ -446,4 +476,4 @@ def selecting(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, k
     room = Room()
     fields["AT_ROW"] = room.take((most * unit * tile_i + 4 * lanes) * acc)
     items = len(view.tables[0]) * fields["GROUPS"] * fields["TILES_I"] * blocks
-    return _plan(kernel, fields, [lines, places, view.tables], items, room, _size(shape) * y_item)
+    return assemble(kernel, fields, [lines, places, view.tables], items, room, _size(shape) * y_item)

@@ -143,4 +143,4 @@ def _plan(backward, shape, strides, large, large_strides, axes, item, key, key_s
         fields["SPAN"] = plans.align(-(-elements * tile_i // 8))
         fields["AT_ROW"] = room.take(fields["SPAN"])
     items = len(view.tables[0]) * fields["GROUPS"] * fields["TILES_I"]
-    return plans._plan(kernel, fields, [view.tables], items, room, prod(shape) * (item + 8))
+    return plans.assemble(kernel, fields, [view.tables], items, room, prod(shape) * (item + 8))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,13 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the photograph is repeated to N × N pixels for checks and times; default: 1024",
     )
     parser.add_argument(
-        "--seconds", type=float, default=0.4, metavar="S", help="of timing for each kind; default: 0.4"
+        "--seconds", type=float, default=0.3, metavar="S", help="of timing for each kind; default: 0.3"
     )
 
 
 @dataclass
 class Kind:
-    """One call: which function, on what, how."""
+    """One call: which function, on what, how. A name of one of the demo's arrays stands for that array."""
 
     fn: str
     on: str
@@ -48,6 +49,15 @@ class Kind:
         words = [f"{k}={v}".replace(" ", "") for k, v in self.options.items()]
         given = ", ".join([str(a).replace(" ", "") for a in self.args] + words)
         return f"{self.fn}({given})" + (" backward" if self.backward else "")
+
+    @property
+    def op(self) -> str:
+        return next(op for op in ("unpool", "max", "min", "avg", "sum", "lp") if op in self.fn)
+
+    def call(self, arrays: dict[str, np.ndarray]) -> tuple[np.ndarray, tuple[Any, ...], dict[str, Any]]:
+        """The array and the other arguments."""
+        found = lambda v: arrays.get(v, v) if isinstance(v, str) else v
+        return arrays[self.on], tuple(map(found, self.args)), {k: found(v) for k, v in self.options.items()}
 
 
 @dataclass
@@ -91,11 +101,27 @@ KINDS = [
         Kind(f"{op}_pool3d", "clip", (2,), blocks={"avg": "mean"}.get(op, op))
         for op in ("max", "min", "avg", "sum")
     ),
+    Kind("adaptive_max_pool2d", "planes", (300,)),
+    Kind("adaptive_avg_pool2d", "planes", (300,)),
+    Kind("global_max_pool", "tiles", ()),
+    Kind("global_avg_pool", "tiles", ()),
+    Kind("lp_pool2d", "planes", (2, 2)),
+    Kind("fractional_max_pool2d", "planes", (2,), {"output_ratio": 0.7, "rng": 0}),
+    Kind("max_unpool2d", "pooled", ("indices", 2)),
+    Kind("max_pool2d", "gaps", (2,), {"nan_policy": "omit"}),
+    Kind("avg_pool2d", "gaps", (2,), {"nan_policy": "omit"}),
+    Kind("avg_pool2d", "planes", (2,), {"where": "mask"}),
+    Kind("avg_pool2d", "planes", (3, 2, 1), {"weights": "weights"}),
     *(Kind(f"{op}_pool2d", "planes", (2,), backward=True) for op in ("max", "min", "avg", "sum")),
     Kind("max_pool2d", "planes", (3, 2, 1), backward=True),
     Kind("avg_pool2d", "planes", (3, 1, 1), backward=True),
     Kind("max_pool1d", "planes", (3, 2), backward=True),
     Kind("avg_pool3d", "clip", (2,), backward=True),
+    Kind("adaptive_avg_pool2d", "planes", (300,), backward=True),
+    Kind("global_avg_pool", "tiles", (), backward=True),
+    Kind("lp_pool2d", "planes", (2, 2), backward=True),
+    Kind("max_unpool2d", "pooled", ("indices", 2), backward=True),
+    Kind("avg_pool2d", "planes", (2,), {"where": "mask"}, backward=True),
 ]
 
 
@@ -106,6 +132,8 @@ def photograph() -> np.ndarray:
 
 
 def _inputs(photo: np.ndarray, size: int) -> dict[str, np.ndarray]:
+    from numbapool import max_pool2d
+
     rows, columns, _ = photo.shape
     image = np.pad(photo, ((0, max(size - rows, 0)), (0, max(size - columns, 0)), (0, 0)), "symmetric")[
         :size, :size
@@ -113,9 +141,18 @@ def _inputs(photo: np.ndarray, size: int) -> dict[str, np.ndarray]:
     planes = np.ascontiguousarray(np.moveaxis(image, -1, 0).astype(np.float32) / 255)
     half = size // 2
     clip = np.stack([planes[1, 4 * t : 4 * t + half, 3 * t : 3 * t + half] for t in range(8)])
+    pooled, indices = max_pool2d(planes, 2, return_indices=True)
+    tiles = planes[:, : size // 8 * 8, : size // 8 * 8].reshape(3, size // 8, 8, size // 8, 8).swapaxes(2, 3)
+    mask = planes[1] > 0.35
     return {
         "image": np.ascontiguousarray(image),
         "planes": planes,
+        "tiles": np.ascontiguousarray(tiles),
+        "pooled": pooled,
+        "indices": indices,
+        "mask": mask,
+        "gaps": np.where(mask, planes, np.float32(np.nan)),
+        "weights": np.linspace(0.5, 1, size, dtype=np.float32),
         "clip": clip,
         "small": np.ascontiguousarray(planes[1, :300, :400]),
         "strided": planes[:, ::-2, ::2],
@@ -127,32 +164,52 @@ def _parts(value: Any) -> tuple[Any, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
-def _measure(kind: Kind, x: np.ndarray, seconds: float) -> Result:
+def _expected(
+    kind: Kind, x: np.ndarray, args: tuple[Any, ...], options: dict[str, Any], dy: np.ndarray | None
+) -> tuple[Any, ...]:
+    """For each array that a call returns what `assert_matches` needs, from the NumPy reference."""
+    from numbapool import testing
+    from numbapool.testing.reference import is_exact
+
+    if dy is not None:
+        return (testing.vjp_bounds(kind.fn, x, args, options, dy),)
+    if is_exact(kind.fn):
+        return tuple((part,) for part in _parts(testing.reference(kind.fn, x, *args, **options)))
+    return (testing.bounds(kind.fn, x, *args, **options),)
+
+
+def _measure(kind: Kind, arrays: dict[str, np.ndarray], seconds: float) -> Result:
     """Check one kind against the reference, then time it, a copy and block_reduce in turns."""
     import numbapool as nbp
     from numbapool import testing
 
     fn = getattr(nbp, kind.fn)
-    rng = np.random.default_rng(0)
+    x, args, options = kind.call(arrays)
+    dy = None
+    into: dict[str, Any] = {}
     if kind.backward:
-        dy = rng.random(fn(x, *kind.args, **kind.options).shape, dtype=np.float32)
-        testing.check_vjp(kind.fn, x, kind.args, kind.options, dy)
-        pullback = nbp.vjp(fn, x, *kind.args, **kind.options)[1]
-        moved, results = dy, (x,)
+        dy = np.random.default_rng(0).random(fn(x, *args, **options).shape, dtype=np.float32)
+        pullback = nbp.vjp(fn, x, *args, **options)[1]
         ours: Callable[[], Any] = lambda: pullback(dy)
-        numpy: Callable[[], Any] = lambda: testing.reference_vjp(kind.fn, x, kind.args, kind.options, dy)
     else:
-        results = _parts(testing.check(kind.fn, x, *kind.args, **kind.options))
-        out = results if len(results) > 1 else results[0]
-        moved = x
-        ours = lambda: fn(x, *kind.args, **kind.options, out=out)
-        numpy = lambda: testing.reference(kind.fn, x, *kind.args, **kind.options)
-    nbytes = moved.nbytes + sum(r.nbytes for r in results)
+        ours = lambda: fn(x, *args, **options, **into)
+    results = _parts(ours())
+    start = time.perf_counter()
+    expected = _expected(kind, x, args, options, dy)
+    reference = time.perf_counter() - start
+    for result, values in zip(results, expected, strict=True):
+        testing.assert_matches(result, *values)
+    if not kind.backward and "out" in inspect.signature(fn).parameters:
+        into["out"] = results if len(results) > 1 else results[0]
 
-    # a copy reads and writes: half as many bytes each; a pullback returns a new array, so its copy does too
+    moved = x if dy is None else dy
+    given = [moved, *(v for v in (*args, *options.values()) if isinstance(v, np.ndarray))]
+    nbytes = sum(a.nbytes for a in (*given, *results))
+
+    # a copy reads and writes: half as many bytes each; where a call returns a new array, its copy does too
     source = np.ones(nbytes // 2, np.uint8)
     target = source.copy()
-    copy: Callable[[], Any] = source.copy if kind.backward else lambda: np.copyto(target, source)
+    copy: Callable[[], Any] = (lambda: np.copyto(target, source)) if into else source.copy
 
     blocks = None
     if kind.blocks:
@@ -163,9 +220,6 @@ def _measure(kind: Kind, x: np.ndarray, seconds: float) -> Result:
         blocks = lambda: reduce(x, tuple(int(w) for w in window), func)
 
     times = _in_turns([ours, copy, *([blocks] if blocks else [])], seconds)
-    start = time.perf_counter()
-    numpy()
-    reference = time.perf_counter() - start
     shapes = (moved.shape, results[0].shape)
     return Result(kind, shapes, times[0], nbytes, times[1], reference, times[2] if blocks else None)
 
@@ -263,7 +317,7 @@ def run(args: argparse.Namespace) -> None:
         for kind in KINDS:
             step(f"{kind.title}, checked against NumPy")
             try:
-                results.append(_measure(kind, inputs[kind.on], args.seconds))
+                results.append(_measure(kind, inputs, args.seconds))
             except AssertionError as e:
                 raise CommandError(f"{kind.title} differs from the NumPy reference: {e}") from None
         step(f"drawing {args.output}")
@@ -272,7 +326,7 @@ def run(args: argparse.Namespace) -> None:
             draw(file, photo, patch, results, configuration.config())
 
     print(
-        f"\nAll {len(results)} agree with the NumPy reference. Bytes are input and output, each once "
+        f"\nAll {len(results)} agree with the NumPy reference. Bytes are input and output, indices and masks too, each once "
         "(backward: dy and dx).\n"
     )
     print(
@@ -284,8 +338,10 @@ def run(args: argparse.Namespace) -> None:
     )
     print(
         "\nimage: channels last, uint8; planes: channels first, float32; clip: 8 frames; small: one plane; strided: "
-        'planes[:, ::-2, ::2]; half: float16.\nTimes are the best of several; "of a copy": speed in relation to copying as many bytes, measured in '
-        "turns with it; the last two columns: how many times faster than these."
+        "planes[:, ::-2, ::2]; half: float16; tiles: planes cut into 8 × 8; pooled, indices: of max_pool2d(planes, 2); mask: brighter than "
+        "a third; gaps: planes, NaN where the mask is False; weights: by column.\nTimes are the best of several; "
+        '"of a copy": speed in relation to copying as many bytes, measured in turns with it; the last two columns: how many times '
+        "faster than the check against the reference, and than block_reduce."
     )
     print("\nWhere the gradient of one output pixel goes:\n")
     print(_grids(patch))

@@ -12,7 +12,14 @@ if TYPE_CHECKING:
     from .demo import Result
 
 BACK, CARD, TEXT, DIM, LINE = "#10151c", "#18202a", "#e8edf2", "#8b98a5", "#2a3644"
-COLOURS = {"max": "#ffb454", "min": "#59c2ff", "avg": "#7fd962", "sum": "#d2a6ff"}
+COLOURS = {
+    "max": "#ffb454",
+    "min": "#59c2ff",
+    "avg": "#7fd962",
+    "sum": "#d2a6ff",
+    "lp": "#f07178",
+    "unpool": "#95e6cb",
+}
 STYLE: dict[Any, Any] = {
     "figure.facecolor": BACK,
     "savefig.facecolor": BACK,
@@ -42,14 +49,14 @@ def draw(
     from matplotlib.figure import Figure  # no pyplot: no window system, no global state
 
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(18, 11.2))
+        figure = Figure(figsize=(18, 13.8))
         grid = figure.add_gridspec(
-            4, 6, left=0.022, right=0.982, top=0.90, bottom=0.045, wspace=0.07, hspace=0.27
+            5, 6, left=0.022, right=0.982, top=0.918, bottom=0.037, wspace=0.07, hspace=0.27
         )
-        figure.text(0.022, 0.962, "numbapool", size=27, weight="bold", va="center")
-        figure.text(0.165, 0.959, "one photograph, every kind of pooling", size=15, color=DIM, va="center")
+        figure.text(0.022, 0.969, "numbapool", size=27, weight="bold", va="center")
+        figure.text(0.165, 0.9665, "one photograph, every kind of pooling", size=15, color=DIM, va="center")
         where = " · ".join(str(config[k]) for k in ("CPU", "SIMD") if k in config)
-        figure.text(0.982, 0.960, where, size=10, color=DIM, va="center", ha="right")
+        figure.text(0.982, 0.967, where, size=10, color=DIM, va="center", ha="right")
 
         _image(
             figure.add_subplot(grid[:2, :2]),
@@ -70,8 +77,10 @@ def draw(
         )
         for i, (title, call, picture, cmap) in enumerate(_gallery(photo[:, :450])):
             _image(figure.add_subplot(grid[i // 4, 2 + i % 4]), picture, title, call, cmap)
-        _scan_line(figure.add_subplot(grid[2, :2]), photo)
-        _routes((figure.add_subplot(grid[2, 2]), figure.add_subplot(grid[2, 3])), photo)
+        for i, (title, call, picture, cmap) in enumerate(_family(photo[:, :450])):
+            _image(figure.add_subplot(grid[2, i]), picture, title, call, cmap)
+        _scan_line(figure.add_subplot(grid[3, :2]), photo)
+        _routes((figure.add_subplot(grid[3, 2]), figure.add_subplot(grid[3, 3])), photo)
         for i, (key, title, call) in enumerate(
             (
                 ("pixels", "a few pixels", "one window of 3 × 3"),
@@ -80,8 +89,8 @@ def draw(
                 ("all", "gradient of all outputs: max", "shared pixels add up"),
             )
         ):
-            _patch(figure.add_subplot(grid[3, i]), patch[key], title, call, key)
-        _speed(figure.add_subplot(grid[2:, 4:]), results)
+            _patch(figure.add_subplot(grid[4, i]), patch[key], title, call, key)
+        _speed(figure.add_subplot(grid[3:, 4:]), results)
         figure.savefig(file, dpi=110, format="png")
 
 
@@ -131,6 +140,57 @@ def _gallery(photo: np.ndarray) -> list[tuple[str, str, np.ndarray, str | None]]
             nbp.avg_pool3d(clip, (12, 2, 2), axes=(0, 1, 2), dtype=np.uint8)[0],
             None,
         ),
+    ]
+
+
+def _family(photo: np.ndarray) -> list[tuple[str, str, np.ndarray, str | None]]:
+    """Windows whose number is given, whole axes, norms, random windows, the way back, and pixels that are missing."""
+    axes = (0, 1)
+    height, width, _ = photo.shape
+
+    columns = [
+        nbp.global_max_pool(photo, axes=0),
+        nbp.global_avg_pool(photo, axes=0, dtype=np.uint8),
+        nbp.global_min_pool(photo, axes=0),
+    ]
+    light = photo.astype(np.float32) / 255
+    green = np.ascontiguousarray(light[..., 1])
+    contrast = nbp.lp_pool2d(green - nbp.avg_pool2d(green, 3, 1, "same"), 2, 4)
+    fractions = light
+    samples = np.random.default_rng(0).random((6, 1, 2)).repeat(3, 1)  # the same windows in each channel
+    for sample in samples:
+        fractions = nbp.fractional_max_pool2d(
+            fractions, 2, output_ratio=0.7, random_samples=sample, axes=axes
+        )
+    eye = np.ascontiguousarray(light[74:134, 158:248])
+    maxima = nbp.max_pool2d(eye, 3, axes=axes, return_indices=True)
+
+    lost = np.random.default_rng(0).random((height, width, 1)) < 0.8
+    gaps = np.where(lost, np.float32(np.nan), light)
+    means = nbp.avg_pool2d(gaps, 6, axes=axes, nan_policy="omit").repeat(6, 0).repeat(6, 1)
+    both = np.nan_to_num(np.where(np.arange(width)[:, None] < width // 2, gaps, means), nan=0.09)
+    return [
+        (
+            "windows by their number",
+            "adaptive_avg_pool2d(x, (8, 13))",
+            nbp.adaptive_avg_pool2d(photo, (8, 13), axes=axes, dtype=np.uint8),
+            None,
+        ),
+        (
+            "columns: max, mean, min",
+            "global_avg_pool(x, axes=0)",
+            np.concatenate(columns).repeat(100, 0),
+            None,
+        ),
+        ("norm: local contrast", "lp_pool2d(x − mean, 2, 4)", contrast**0.5, "inferno"),
+        ("random windows, six times", "fractional_max_pool2d(x, 2, …)", fractions, None),
+        (
+            "back to where maxima stood",
+            "max_unpool2d(y, indices, 3)",
+            nbp.max_unpool2d(*maxima, 3, axes=axes),
+            None,
+        ),
+        ("four of five pixels missing", 'avg_pool2d(x, 6, nan_policy="omit")', both, None),
     ]
 
 
@@ -224,14 +284,21 @@ def _patch(ax: Any, values: np.ndarray, title: str, call: str, key: str) -> None
     _titles(ax, title, call)
 
 
+def _label(result: Result) -> str:
+    return result.kind.title.replace(" backward", " ←")
+
+
 def _speed(ax: Any, results: list[Result]) -> None:
-    shown = [r for r in results if r.kind.on in ("planes", "clip") and len(r.kind.title) < 29]
+    arrays = ("planes", "clip", "tiles", "pooled", "gaps")
+    shown = [
+        r for r in results if r.kind.on in arrays and r.kind.op not in ("min", "sum") and len(_label(r)) < 31
+    ]
     y = np.arange(len(shown))[::-1]
     ax.barh(
         y,
         [r.share * 100 for r in shown],
         height=0.62,
-        color=[COLOURS[r.kind.fn[:3]] for r in shown],
+        color=[COLOURS[r.kind.op] for r in shown],
         alpha=0.9,
     )
     for at, r in zip(y, shown, strict=True):
@@ -245,12 +312,12 @@ def _speed(ax: Any, results: list[Result]) -> None:
             weight="bold",
             color=BACK if inside else DIM,
         )
-    ax.set_yticks(y, [r.kind.title for r in shown], family="DejaVu Sans Mono", size=7)
+    ax.set_yticks(y, [_label(r) for r in shown], family="DejaVu Sans Mono", size=7)
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(-0.7, len(shown) - 0.3)
     ax.set_xlim(0, max(108, *(r.share * 100 + 4 for r in shown)))
     ax.axvline(100, color=TEXT, lw=1, ls=(0, (4, 3)), alpha=0.7)
-    ax.set_xlabel("% of the speed of a copy of as many bytes, in the same run", size=8.5)
+    ax.set_xlabel("% of the speed of a copy of as many bytes; ← backward", size=8.5)
     box = ax.get_position()
     ax.set_position([box.x0 + 0.105, box.y0 + 0.01, box.width - 0.105, box.height - 0.01])
     _titles(ax, "speed", "a copy: 100 %, float32")

@@ -1,7 +1,7 @@
 """Compile the usual kernels ahead of time, into the disk cache.
 
-Calls every window function, forward and backward, on small arrays that between them need every kernel of the usual
-dtypes. Without it a kernel is compiled when it is first needed.
+Calls every window function, and the usual global, adaptive, Lp and NaN-omitting ones, forward and backward, on small arrays that
+between them need every kernel of the usual dtypes. Without it a kernel is compiled when it is first needed.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import argparse
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from .console import progress, table
 
 HELP = "compile the usual kernels ahead of time"
-OPS = ("max", "min", "avg", "sum")
+OPS = ("max", "min", "avg", "sum", "lp")
 DTYPES = ("uint8", "float32", "float64")
 MORE_DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64", "float16")
 
@@ -32,6 +33,17 @@ WINDOWS = [
     (3, 1, 1, (0, 1)),
     (31, 1, 15, (0, 1)),
 ]
+
+# op: function, arguments, keywords
+MORE: dict[str, list[tuple[str, tuple[Any, ...], dict[str, Any]]]] = {
+    "max": [("global_max_pool", (), {"axes": axes}) for axes in ((-2, -1), (0, 1))],
+    "avg": [
+        *(("global_avg_pool", (), {"axes": axes}) for axes in ((-2, -1), (0, 1))),
+        ("adaptive_avg_pool2d", (7,), {}),
+        ("avg_pool2d", (2,), {"nan_policy": "omit"}),
+    ],
+    "lp": [("lp_pool2d", (2, 2), {})],
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,35 +66,45 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(text.split(","))
 
 
-def _steps(ops: Sequence[str], dtypes: Sequence[str]) -> Iterator[tuple[str, Callable[[], None]]]:
-    for dtype in dtypes:
-        for op in ops:
-            yield f"{op} {dtype}", partial(_forward, op, dtype)
-            if np.dtype(dtype).kind == "f":
-                yield f"{op} {dtype} backward", partial(_backward, op, dtype)
-
-
-def _forward(op: str, dtype: str) -> None:
-    import numbapool as nbp
-
-    fn = getattr(nbp, f"{op}_pool2d")
-    x = np.ones((48, 48, 40), dtype)
-    for window, stride, padding, axes in WINDOWS:
-        fn(x, window, stride, padding, axes=axes)
+def _calls(op: str, dtype: np.dtype) -> Iterator[tuple[str, tuple[Any, ...], dict[str, Any]]]:
+    """What to call: function, arguments behind the array, keywords."""
+    if op == "lp" and dtype.kind != "f":
+        return
+    for *window, axes in WINDOWS if op != "lp" else ():
+        call = f"{op}_pool2d", tuple(window)
+        yield *call, {"axes": axes}
         if op in ("max", "min"):
-            fn(x, window, stride, padding, axes=axes, return_indices=True)
-        elif op == "avg" and x.dtype.kind in "iu":
-            fn(x, window, stride, padding, axes=axes, dtype=x.dtype)
+            yield *call, {"axes": axes, "return_indices": True}
+        elif op == "avg" and dtype.kind in "iu":
+            yield *call, {"axes": axes, "dtype": dtype}
+    yield from MORE.get(op, ())
 
 
-def _backward(op: str, dtype: str) -> None:
+def _steps(ops: Sequence[str], dtypes: Sequence[str]) -> Iterator[tuple[str, Callable[[], None]]]:
+    for dtype in map(np.dtype, dtypes):
+        for op in ops:
+            if calls := list(_calls(op, dtype)):
+                yield f"{op} {dtype}", partial(_forward, calls, dtype)
+                if dtype.kind == "f":
+                    yield f"{op} {dtype} backward", partial(_backward, calls, dtype)
+
+
+def _forward(calls: list[Any], dtype: np.dtype) -> None:
     import numbapool as nbp
 
-    fn = getattr(nbp, f"{op}_pool2d")
     x = np.ones((48, 48, 40), dtype)
-    for window, stride, padding, axes in WINDOWS:
-        y, pullback = nbp.vjp(fn, x, window, stride, padding, axes=axes)
-        pullback(y)
+    for name, args, options in calls:
+        getattr(nbp, name)(x, *args, **options)
+
+
+def _backward(calls: list[Any], dtype: np.dtype) -> None:
+    import numbapool as nbp
+
+    x = np.ones((48, 48, 40), dtype)
+    for name, args, options in calls:
+        if "return_indices" not in options:
+            y, pullback = nbp.vjp(getattr(nbp, name), x, *args, **options)
+            pullback(y)
 
 
 def run(args: argparse.Namespace) -> None:

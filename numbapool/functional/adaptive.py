@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from numbapool import arguments, dispatch, dtypes
-from numbapool.reductions import AVG, MAX, MIN, SUM, Reduction
-from numbapool.request import LIMIT, Request, _check_out, in_order, public, recall
+from numbapool import arguments, dispatch, dtypes, presence
+from numbapool.functional import texts
+from numbapool.reductions import AVG, MAX, MIN, SUM, Reduction, lp
+from numbapool.request import Request, checked, in_order, public, recall
 from numbapool.windows import adaptive, sliding
 
 MOST_AXES = 3  # that a kernel pools at once
@@ -19,11 +21,13 @@ def adaptive_request(
 ) -> Request:  # fmt: skip
     """Check the arguments of a function that divides n axes of x into a given number of windows."""
     x, kind = dispatch.host_array(x)
+    present = presence.checked(x, nan_policy, where, weights)
     pooled, windows, _ = recall(_adaptive, x.shape, n, axes, output_size)
     indices = arguments.flag(return_indices, "return_indices")
     dtype = arguments.result_dtype(dtype, dtypes.name_of(x.dtype), reduction.mean)
-    arguments.later(nan_policy, where, weights)
-    return _with_out(Request(reduction, x, pooled, windows, dtype, None, indices, kind=kind), out)
+    return checked(
+        Request(reduction, x, pooled, windows, dtype, indices, None, present, kind=kind), nan_policy, out
+    )
 
 
 def global_request(
@@ -32,63 +36,43 @@ def global_request(
 ) -> Request:  # fmt: skip
     """Check the arguments of a function that reduces whole axes of x."""
     x, kind = dispatch.host_array(x)
+    present = presence.checked(x, nan_policy, where, weights)
     pooled, windows, shape_out = recall(_global, x.shape, axes, arguments.flag(keepdims, "keepdims"))
     indices = arguments.flag(return_indices, "return_indices")
     dtype = arguments.result_dtype(dtype, dtypes.name_of(x.dtype), reduction.mean)
-    arguments.later(nan_policy, where, weights)
     shape_in = None
     if len(pooled) > MOST_AXES:
         shape_in = x.shape
-        x, pooled, windows = _merged(x, pooled)
+        (x, where, weights), pooled, windows = _merged((x, present.where, present.weights), pooled)
+        present = replace(present, where=where, weights=weights)
     request = Request(
-        reduction, x, pooled, windows, dtype, None, indices, kind=kind, shape_in=shape_in, shape_out=shape_out
-    )
-    return _with_out(request, out)
-
-
-def _with_out(request, out):
-    if out is not None:
-        request.out = _check_out(request, out)
-        request.given = out if request.indices else (out, None)
-    return request
+        reduction, x, pooled, windows, dtype, indices, None, present, kind=kind, shape_in=shape_in, shape_out=shape_out
+    )  # fmt: skip
+    return checked(request, nan_policy, out)
 
 
 def _adaptive(shape, n, axes, output_size):
     given = arguments.pooled_axes(axes, n, len(shape))
-    _not_empty(shape, given)
+    arguments.not_empty(shape, given)
     output_size = (None,) * n if output_size is None else output_size
-    if arguments._sequence(output_size) and len(output_size) == n:
+    if arguments.is_sequence(output_size) and len(output_size) == n:
         output_size = tuple(shape[a] if s is None else s for a, s in zip(given, output_size, strict=True))
     counts = arguments.per_axis(output_size, n, "output_size", 1)
     result = list(shape)
     for a, count in zip(given, counts, strict=True):
         result[a] = count
-    _check_size(result)
+    arguments.possible(result, "output_size gives")  # before there are tables of that many windows
     return in_order(shape, {a: adaptive(shape[a], c) for a, c in zip(given, counts, strict=True)})
-
-
-def _not_empty(shape, axes):
-    for a in axes:
-        if shape[a] == 0:
-            raise ValueError(f"x has no elements along the pooled axis {a}")
-
-
-def _check_size(shape):
-    size = 1
-    for n in shape:
-        size *= n
-    if size * 8 > LIMIT:
-        raise ValueError(f"output_size gives a result of shape {tuple(shape)}, which cannot exist")
 
 
 def _global(shape, axes, keepdims):
     """The axes to pool, ascending, their windows, and the shape of the result if it is not x's with ones."""
     axes = tuple(range(len(shape))) if axes is None else axes
-    n = len(axes) if arguments._sequence(axes) else 1
+    n = len(axes) if arguments.is_sequence(axes) else 1
     if n == 0:
         raise ValueError("axes must name at least one axis, not ()")
     given = arguments.pooled_axes(axes, n, len(shape))
-    _not_empty(shape, given)
+    arguments.not_empty(shape, given)
     # Axes of one element count neither in results nor in indices; a kernel need not know them.
     pooled = sorted(a for a in given if shape[a] > 1) if n > MOST_AXES else sorted(given)
     pooled = pooled or [given[0]]
@@ -105,12 +89,14 @@ def _whole(size):
     return sliding(size, size, size, 0, 0, 1, False, True)
 
 
-def _merged(x, pooled):
-    """x with neighbouring pooled axes seen as one, the pooled axes and windows of that view."""
+def _merged(arrays, pooled):
+    """Arrays of one shape (or None) with neighbouring pooled axes seen as one, the pooled axes and windows of that view."""
+    x = arrays[0]
     shape: list[int] = []
     axes = []
     for a, size in enumerate(x.shape):
-        if a - 1 in pooled and a in pooled and x.strides[a - 1] == size * x.strides[a]:
+        one = all(v is None or v.strides[a - 1] == size * v.strides[a] for v in arrays)
+        if a - 1 in pooled and a in pooled and one:
             shape[-1] *= size
             continue
         if a in pooled:
@@ -121,7 +107,8 @@ def _merged(x, pooled):
             f"axes={pooled}: more than {MOST_AXES} axes can be pooled only where neighbours lie in memory as one; "
             "np.ascontiguousarray(x), with the pooled axes side by side, does"
         )
-    return x.reshape(shape), tuple(axes), tuple(_whole(shape[a]) for a in axes)
+    views = [None if v is None else v.reshape(shape) for v in arrays]
+    return views, tuple(axes), tuple(_whole(shape[a]) for a in axes)
 
 
 _DOC = """{title}.
@@ -129,25 +116,16 @@ _DOC = """{title}.
 Parameters
 ----------
 x : array_like
-    {x} Dtypes: bool, (u)int8 to (u)int64, float16, bfloat16,
-    float32, float64. Any memory layout, read in place.
-{parameters}{dtype}nan_policy : {{"propagate"}}, keyword only
-    A NaN in a window makes its result NaN. ("omit" and "raise" are not in this version.)
-where{weights} : None, keyword only
-    Not in this version.
-out : {out}, keyword only
-    Where the result goes: exactly its shape and dtype, any strides; may overlap x.
-
+    {x}
+    {dtypes}
+{parameters}{dtype}{presence}{out}
 Returns
 -------
 {returns}
 
 Raises
 ------
-TypeError
-    A wrong type or dtype of an argument; masked and GPU arrays.
-ValueError
-    A wrong value or shape of an argument, or a pooled axis without elements. Nothing is written then.{raises}
+{errors}{raises}
 
 Notes
 -----
@@ -170,74 +148,50 @@ _OUTPUT_SIZE = """output_size : int or sequence of int or None
 _ADAPTIVE_AXES = """axes : int or sequence of int, keyword only
     The pooled axes, NumPy's convention; default: the last {n}. `output_size` follows their order.
 """
-_GLOBAL_X = "An array that has the pooled axes."
 _GLOBAL_AXES = """axes : int or sequence of int, keyword only
     The axes to pool, NumPy's convention; default: the last two. None: all.
 keepdims : bool, keyword only
-    Keep the pooled axes with one element, the default, or drop them.
+    Keep the pooled axes, with one element each.
 """
-_INDICES = """return_indices : bool{kw}
-    Also return where each {what} was found.
-"""
-_DTYPE = """dtype : dtype, keyword only
-    Of the result, as in `numpy.{numpy}`. Default: x's own if floating, {integers}.
-"""
-_MEAN_TYPE = _DTYPE.format(numpy="mean", integers="float64 otherwise; an integer dtype rounds half to even")
-_SUM_TYPE = _DTYPE.format(numpy="sum", integers="the widest integer of the same signedness otherwise")
-_AXES = {1: ("one axis", "axis"), 2: ("two axes", "axes"), 3: ("three axes", "axes")}
-_WORDS = {"max": "maximum", "min": "minimum", "avg": "mean", "sum": "sum"}
-_PAIR = "ndarray or, with `return_indices`, a pair (y, indices) of which either may be None"
 _WINDOWS = """Window i of n along an axis of L elements is [floor(i·L/n), ceil((i+1)·L/n)): windows differ in size by at most one, and
 neighbours may share an element, whose gradients add up."""
-_EXTREME_NOTES = """Of equal values the first in row-major order is the one that `indices` names; an index counts within the pooled plane of x.
-A NaN wins against everything. Halves are compared exactly."""
-_SUM_NOTES = """Small windows of float32 are summed in float32 (at most four roundings in a row), larger ones in float64; float16 and bfloat16 in
-float32, rounded once. Integers are summed exactly in 64 bits, but for means of 64-bit integers, which are taken in float64 as NumPy's."""
 _MANY_AXES = """
 NotImplementedError
     More than three pooled axes longer than one element of which no neighbours lie in memory as one axis (C order)."""
-_INDEX_RETURN = "\nindices : ndarray of int64\n    Only with `return_indices`."
-
 _EXAMPLES = {
     ("max", 1): ">>> nbp.adaptive_max_pool1d([0., 9., 0.], 2)\narray([9., 9.])",
-    (
-        "max",
-        2,
-    ): ">>> nbp.adaptive_max_pool2d(np.arange(9.).reshape(3, 3), (None, 1))\narray([[2.],\n       [5.],\n       [8.]])",
+    ("max", 2): ">>> nbp.adaptive_max_pool2d(np.arange(9.).reshape(3, 3), (None, 1))\n"
+    "array([[2.],\n       [5.],\n       [8.]])",
     ("max", 3): ">>> nbp.adaptive_max_pool3d(np.arange(27.).reshape(3, 3, 3), 1)\narray([[[26.]]])",
     ("avg", 1): ">>> nbp.adaptive_avg_pool1d([1., 2., 3., 4., 5.], 3)\narray([1.5, 3. , 4.5])",
-    (
-        "avg",
-        2,
-    ): ">>> nbp.adaptive_avg_pool2d(np.arange(9.).reshape(3, 3), 2)\narray([[2., 3.],\n       [5., 6.]])",
+    ("avg", 2): ">>> nbp.adaptive_avg_pool2d(np.arange(9.).reshape(3, 3), 2)\n"
+    "array([[2., 3.],\n       [5., 6.]])",
     ("avg", 3): ">>> nbp.adaptive_avg_pool3d(np.arange(8.).reshape(2, 2, 2), 1)\narray([[[3.5]]])",
     "max": ">>> nbp.global_max_pool([[1., 5.], [2., 3.]], keepdims=False)\narray(5.)",
     "min": ">>> nbp.global_min_pool([[1., 5.], [2., 3.]])\narray([[1.]])",
     "avg": ">>> nbp.global_avg_pool(np.arange(8.).reshape(2, 2, 2), keepdims=False)\narray([1.5, 5.5])",
     "sum": ">>> nbp.global_sum_pool(np.ones((3, 4), np.uint8), axes=0)\narray([[3, 3, 3, 3]], dtype=uint64)",
+    "lp": ">>> nbp.global_lp_pool([[3., 0.], [0., -4.]], 2)\narray([[5.]])",
 }
 
 
-def _name(function: Callable[..., Any], name: str) -> None:
-    function.__name__ = function.__qualname__ = name
-    function.__module__ = __name__
-
-
 def _document_adaptive(function: Callable[..., Any], op: str, n: int, notes: str, **text: str) -> None:
-    _name(function, f"adaptive_{op}_pool{n}d")
-    axes, axis_word = _AXES[n]
+    texts.named(function, f"adaptive_{op}_pool{n}d", __name__)
+    axes, axis_word = texts.AXES[n]
     function.__doc__ = _DOC.format(
-        title=f"{_WORDS[op].capitalize()} over a given number of windows along {axes}", x=_ADAPTIVE_X.format(n=n, axis_word=axis_word),
-        notes=f"{_WINDOWS}\n\n{notes}", reference=f"The conventions of ``torch.nn.functional.adaptive_{op}_pool{n}d``.",
-        example=_EXAMPLES[op, n], raises="", **text,
+        title=f"{texts.WORDS[op].capitalize()} over a given number of windows along {axes}", x=_ADAPTIVE_X.format(n=n, axis_word=axis_word),
+        dtypes=texts.DTYPES, notes=f"{_WINDOWS}\n\n{notes}", reference=f"The conventions of ``torch.nn.functional.adaptive_{op}_pool{n}d``.",
+        example=_EXAMPLES[op, n], errors=texts.ERRORS.format(sizes="or a pooled axis without elements"), raises="", **text,
     )  # fmt: skip
 
 
 def _document_global(function: Callable[..., Any], op: str, **text: str) -> None:
-    _name(function, f"global_{op}_pool")
+    texts.named(function, f"global_{op}_pool", __name__)
+    common = {"presence": texts.PRESENCE, "out": texts.OUT.format(out="ndarray")}
     function.__doc__ = _DOC.format(
-        title=f"{_WORDS[op].capitalize()} over whole axes", x=_GLOBAL_X, raises=_MANY_AXES,
-        reference="M. Lin, Q. Chen and S. Yan, Network in Network, ICLR 2014, for average pooling.", example=_EXAMPLES[op], **text,
+        title=f"{texts.WORDS[op].capitalize()} over whole axes", x="An array that has the pooled axes.", dtypes=texts.DTYPES, raises=_MANY_AXES,
+        errors=texts.ERRORS.format(sizes="or a pooled axis without elements"),
+        reference="M. Lin, Q. Chen and S. Yan, Network in Network, ICLR 2014, for average pooling.", example=_EXAMPLES[op], **common | text,
     )  # fmt: skip
 
 
@@ -248,9 +202,9 @@ def _adaptive_max(n: int):
         )  # fmt: skip
 
     _document_adaptive(
-        pool, "max", n, notes=_EXTREME_NOTES, dtype="", weights="", out=_PAIR,
-        parameters=_OUTPUT_SIZE + _INDICES.format(what="maximum", kw="") + _ADAPTIVE_AXES.format(n=n),
-        returns=f"y : ndarray\n    The maximum of every window, of x's dtype and memory order.{_INDEX_RETURN}",
+        pool, "max", n, notes=texts.EXTREME_NOTES.format(padding=""), dtype="", presence=texts.PRESENCE, out=texts.OUT.format(out=texts.PAIR),
+        parameters=_OUTPUT_SIZE + texts.INDICES.format(what="maximum", kw="") + _ADAPTIVE_AXES.format(n=n),
+        returns=f"y : ndarray\n    The maximum of every window, of x's dtype and memory order.{texts.INDEX_RETURN}",
     )  # fmt: skip
     return public(pool)
 
@@ -262,8 +216,8 @@ def _adaptive_avg(n: int):
         )  # fmt: skip
 
     _document_adaptive(
-        pool, "avg", n, notes=_SUM_NOTES, dtype=_MEAN_TYPE, weights=", weights", out="ndarray",
-        parameters=_OUTPUT_SIZE + _ADAPTIVE_AXES.format(n=n),
+        pool, "avg", n, notes=texts.SUM_NOTES, dtype=texts.MEAN_TYPE, presence=texts.PRESENCE + texts.MEAN_WEIGHTS,
+        out=texts.OUT.format(out="ndarray"), parameters=_OUTPUT_SIZE + _ADAPTIVE_AXES.format(n=n),
         returns="y : ndarray\n    The mean of every window, in x's memory order.",
     )  # fmt: skip
     return public(pool)
@@ -275,23 +229,37 @@ def _global_extreme(op: str, reduction: Reduction):
             reduction, x, axes=axes, keepdims=keepdims, return_indices=return_indices, nan_policy=nan_policy, where=where, out=out
         )  # fmt: skip
 
+    word = texts.WORDS[op]
     _document_global(
-        pool, op, notes=_EXTREME_NOTES, dtype="", weights="", out=_PAIR,
-        parameters=_GLOBAL_AXES + _INDICES.format(what=_WORDS[op], kw=", keyword only"),
-        returns=f"y : ndarray\n    The {_WORDS[op]} over the axes, of x's dtype and memory order.{_INDEX_RETURN}",
+        pool, op, notes=texts.EXTREME_NOTES.format(padding=""), dtype="", out=texts.OUT.format(out=texts.PAIR),
+        parameters=_GLOBAL_AXES + texts.INDICES.format(what=word, kw=", keyword only"),
+        returns=f"y : ndarray\n    The {word} over the axes, of x's dtype and memory order.{texts.INDEX_RETURN}",
     )  # fmt: skip
     return public(pool)
 
 
-def _global_weighted(op: str, reduction: Reduction, dtype_text: str):
+def _global_weighted(op: str, reduction: Reduction, dtype: str, weights: str):
     def pool(x, *, axes=(-2, -1), keepdims=True, dtype=None, nan_policy="propagate", where=None, weights=None, out=None) -> Request:  # fmt: skip
         return global_request(
             reduction, x, axes=axes, keepdims=keepdims, dtype=dtype, nan_policy=nan_policy, where=where, weights=weights, out=out
         )  # fmt: skip
 
     _document_global(
-        pool, op, notes=_SUM_NOTES, dtype=dtype_text, weights=", weights", out="ndarray", parameters=_GLOBAL_AXES,
-        returns=f"y : ndarray\n    The {_WORDS[op]} over the axes, in x's memory order.",
+        pool, op, notes=texts.SUM_NOTES, dtype=dtype, presence=texts.PRESENCE + weights, parameters=_GLOBAL_AXES,
+        returns=f"y : ndarray\n    The {texts.WORDS[op]} over the axes, in x's memory order.",
+    )  # fmt: skip
+    return public(pool)
+
+
+def _global_lp():
+    def pool(x, norm_type, *, axes=(-2, -1), keepdims=True, dtype=None, nan_policy="propagate", where=None, out=None) -> Request:  # fmt: skip
+        return global_request(
+            lp(arguments.norm(norm_type)), x, axes=axes, keepdims=keepdims, dtype=dtype, nan_policy=nan_policy, where=where, out=out
+        )  # fmt: skip
+
+    _document_global(
+        pool, "lp", notes=texts.NORM_NOTES, dtype=texts.NORM_TYPE, parameters=texts.NORM + _GLOBAL_AXES,
+        returns="y : ndarray\n    The norm over the axes, in x's memory order.",
     )  # fmt: skip
     return public(pool)
 
@@ -299,5 +267,6 @@ def _global_weighted(op: str, reduction: Reduction, dtype_text: str):
 adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = (_adaptive_max(n) for n in (1, 2, 3))
 adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = (_adaptive_avg(n) for n in (1, 2, 3))
 global_max_pool, global_min_pool = _global_extreme("max", MAX), _global_extreme("min", MIN)
-global_avg_pool = _global_weighted("avg", AVG, _MEAN_TYPE)
-global_sum_pool = _global_weighted("sum", SUM, _SUM_TYPE)
+global_avg_pool = _global_weighted("avg", AVG, texts.MEAN_TYPE, texts.MEAN_WEIGHTS)
+global_sum_pool = _global_weighted("sum", SUM, texts.SUM_TYPE, texts.SUM_WEIGHTS)
+global_lp_pool = _global_lp()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import numpy as np
 
 from numbapool import arguments, dispatch, dtypes
-from numbapool.request import LIMIT, public, recall
+from numbapool.functional import texts
+from numbapool.request import public, recall
 
 _DOC = """Values back to the places along {axes} where max pooling found them, zeros everywhere else.
 
@@ -70,7 +70,6 @@ _EXAMPLES = {
     ">>> nbp.max_unpool3d(y, indices, 2)\n"
     "array([[[0., 0.],\n        [0., 0.]],\n<BLANKLINE>\n       [[0., 0.],\n        [0., 7.]]])",
 }
-_AXES = {1: ("one axis", "axis"), 2: ("two axes", "axes"), 3: ("three axes", "axes")}
 
 
 @dataclass
@@ -123,7 +122,7 @@ def _max_unpool(n: int):
 
     unpool.__name__ = unpool.__qualname__ = f"max_unpool{n}d"
     unpool.__module__ = __name__
-    axes, axis_word = _AXES[n]
+    axes, axis_word = texts.AXES[n]
     unpool.__doc__ = _DOC.format(n=n, axes=axes, axis_word=axis_word, example=_EXAMPLES[n])
     return public(unpool)
 
@@ -135,15 +134,11 @@ def _result(shape, n, axes, kernel_size, stride, padding, output_size):
     steps = kernel if stride is None else arguments.per_axis(stride, n, "stride", 1)
     pads = arguments.padding_pairs(padding, n)
     sizes = _output_sizes(output_size, shape, given)
+    arguments.not_empty(shape, given)
     result = list(shape)
     for i, a in enumerate(given):
-        if shape[a] == 0:
-            raise ValueError(f"x has no elements along the pooled axis {a}")
         result[a] = _size(shape[a], kernel[i], steps[i], pads if isinstance(pads, str) else pads[i], sizes[i])
-    if prod(result) * 8 > LIMIT:
-        raise ValueError(
-            f"kernel_size, stride, padding and output_size give a result of shape {tuple(result)}, which cannot exist"
-        )
+    arguments.possible(result, "kernel_size, stride, padding and output_size give")
     return tuple(sorted(given)), tuple(result)
 
 
@@ -152,7 +147,7 @@ def _output_sizes(value, shape, axes):
     n, ndim = len(axes), len(shape)
     if value is None:
         return (None,) * n
-    if ndim > n and arguments._sequence(value) and len(value) == ndim:
+    if ndim > n and arguments.is_sequence(value) and len(value) == ndim:
         full = arguments.per_axis(value, ndim, "output_size", 0)
         for a in range(ndim):
             if a not in axes and full[a] != shape[a]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from numbapool import dtypes, reductions
-from numbapool.kernels import keyed, values
+from numbapool.kernels import keyed, paired, planes, taken, values
 
 NOWHERE = 2**62  # int64 keys from here on: no element
 NO_TAP = 255
+PAIRS = ("float32", "float64")  # what accompanies a value is the other half of a pair, not a key
 
 
 def lanes_for(*names):
@@ -17,30 +18,51 @@ def lanes_for(*names):
     return min((128 if len(sizes) > 1 else 64) // max(sizes), 64)
 
 
+def lanes_of(types, channel):
+    """Elements per vector of a kernel that loads, accumulates and stores these types; keys have no say."""
+    names = types.x, types.acc, types.y
+    return lanes_for(*names, channel) if channel in PAIRS else lanes_for(*names)
+
+
 def functions(module):
     """The functions that a module of accumulators contributes."""
     return {n: f for n, f in vars(module).items() if callable(f) and f.__module__ == module.__name__}
 
 
-def forward(reduction, types, key):
-    """Binding of the row templates: values only (key None), or with keys of dtype `key`."""
+def forward(reduction, types, channel=None, saves=False, elements=reductions.ALL, apart=False):
+    """Binding of the row templates.
+
+    Parameters
+    ----------
+    reduction : Reduction
+    types : Types
+    channel : {None, "uint8", "int64", "float32", "float64"}
+        The dtype of what accompanies every value: keys, or if it floats the other half of a pair.
+    saves : bool
+        Whether what accompanies the results is stored.
+    elements : Elements
+    apart : bool
+        Every plane has windows of its own.
+    """
     from numbapool.kernels import primitives as p
 
-    lanes = lanes_for(types.x, types.acc, types.y)
-    identity = reduction.identity(types.x if reduction.selecting else types.acc)
+    lanes = lanes_of(types, channel)
+    identity = reduction.identity(types.x if reduction.selecting and reduction.power is None else types.acc)
     fill = np.dtype(types.acc).type(identity)
+    present = elements.omit and reduction.selecting and reduction.power is None
     names = {
-        "TYPES": p.named_types(types.acc, types.end, key, lanes),
+        "TYPES": p.named_types(types.acc, types.end, channel, lanes),
         "LANES": lanes,
         "X_SIZE": dtypes.itemsize(types.x),
         "A_SIZE": dtypes.itemsize(types.acc),
         "Y_SIZE": dtypes.itemsize(types.y),
         "D_SIZE": dtypes.itemsize(types.end),
-        "K_SIZE": dtypes.itemsize(key) if key else 0,
+        "K_SIZE": dtypes.itemsize(channel) if channel else 0,
         "IDEMPOTENT": reduction.selecting,
+        "FUSED": not elements.beside,
         "load_x": p.loader(types.x, types.acc, lanes),
         "load_x_2": p.spread_loader(types.x, types.acc, lanes),
-        "load_x_n": p.partial_loader(types.x, types.acc, lanes, identity),
+        "load_x_n": p.partial_loader(types.x, types.acc, lanes, "mark" if present else identity),
         "get_x": p.getter(types.x, types.acc),
         "load_a": p.loader(types.acc, types.acc, lanes),
         "get_a": p.getter(types.acc, types.acc),
@@ -49,23 +71,116 @@ def forward(reduction, types, key):
         "store_y": p.storer(types.end, types.y, lanes),
         "store_y_n": p.partial_storer(types.end, types.y, lanes),
         "copy_y": p.copier(types.y),
-        "identity": p.constant(types.acc, fill, lanes),
+        "identity": p.constant(types.acc, "mark" if present else fill, lanes),
         "evens": p.evens,
         "odds": p.odds,
         "min": p.minimum,
         "max": p.maximum,
         "word": p.word,
         "set_word": p.set_word,
+        "merge": getattr(p, ("present_" if present else "") + reduction.merge),
     }
-    if key:
-        names |= functions(keyed) | _keys(p, key, lanes)
+    names |= {"seen": taken.as_is, "seen_n": taken.as_is_of}
+    names |= _finish(p, reduction, types, lanes, channel)
+    if channel in PAIRS:
+        names |= functions(paired) | _pairs(p, channel, lanes)
+    elif channel:
+        names |= functions(keyed) | _keys(p, channel, lanes)
         names |= {n: getattr(p, n) for n in ("ties", "less", "either", "both", "pick")}
-        names["beats"] = getattr(p, reduction.beats)
+        names |= {
+            "beats": getattr(p, ("present_" if present else "") + reduction.beats),
+            "found": taken.as_is_of,
+            "placed": taken.key_as_is,
+        }
     else:
         names |= functions(values)
-        names["merge"] = names["merge_later"] = getattr(p, reduction.merge)
-    names |= _finish(p, reduction, types, lanes)
+    if elements or reduction.power is not None:
+        names |= _elements(p, reduction, types, channel, elements, lanes)
+    if channel and not saves:
+        names |= {"save_k": taken.ignore, "save_k_n": taken.ignore_n, "copy_keys": values.copy_keys}
+    if apart:
+        names |= functions(planes)
+    names.setdefault("merge_later", names["merge"])
     return names
+
+
+def _elements(p, reduction, types, channel, elements, lanes):
+    """What `elements` and norms change in how an element is taken, and a result finished."""
+    identity = np.dtype(types.acc).type(
+        reduction.identity(types.acc if reduction.power is not None else types.x)
+    )
+    pairs = channel in PAIRS
+    norm, omit = reduction.power is not None, elements.omit
+    present = omit and reduction.selecting and not norm
+    names = functions(taken) | {
+        n: getattr(p, n)
+        for n in ("pick", "isnan", "ties", "less", "both", "add", "mul", "div", "fabs", "known")
+    }
+    names |= {
+        "absent": p.constant_like(types.acc, "mark" if present else identity),
+        "identity_of": p.constant_like(types.acc, identity),
+        "zero": p.constant_like(types.end, 0),
+        "unit": p.constant_like(types.end, 1),
+        "first_lanes": p.lane_counter(lanes),
+        "counts": p.isnumber if omit else p.everywhere,
+        "valued": taken.seen_of,
+    }
+    if dtypes.is_float(types.end):
+        names["nan"] = p.constant_like(types.end, float("nan"))
+    if channel and not pairs:
+        none = NO_TAP if channel == "uint8" else NOWHERE
+        names["keyless"] = p.constant_like(channel, none)
+        if omit:
+            names["placed"] = taken.key_unless_nan
+    if norm:
+        names |= _norm(p, reduction, types, pairs, omit)
+    elif present:
+        names["ties"] = p.equal  # what has no key has no place among others of its kind
+        names |= {"seen": taken.one_nan, "seen_n": taken.seen_below, "finish": taken.finish_present}
+    elif omit and not pairs:
+        names |= {"seen": taken.unless_nan, "seen_n": taken.seen_below}
+    if elements.weights:
+        names["valued"] = taken.weighed_unless_nan if omit and not pairs else taken.weighed
+        names["get_w"] = p.getter(elements.weights, types.end)
+    if elements.beside:
+        from numbapool.kernels import masked
+
+        item = dtypes.itemsize(elements.weights) if elements.weights else 1
+        names |= functions(masked) | {"V_SIZE": item}
+        if channel and not pairs:
+            names["merge_later"] = (
+                keyed.merge
+            )  # what is masked has no key, and may stand in front of its equals
+        names |= {
+            "load_mask": p.flag_loader(lanes), "splat_mask": p.flag_splatter(lanes), "allowed": taken.mask_at, "allowed_1": p.flag_loader(None),
+        } if elements.where else {"every": p.flags(lanes), "every_1": p.flags(None), "allowed": taken.no_mask, "allowed_1": taken.no_mask_1}  # fmt: skip
+        names |= {
+            "load_w": p.loader(elements.weights, types.end, lanes), "splat_w": p.splatter(types.end, lanes),
+            "weighing": taken.weights_at, "weighing_1": names["get_w"],
+        } if elements.weights else {
+            "ones": p.constant(types.end, 1, lanes), "ones_1": p.constant(types.end, 1, None),
+            "weighing": taken.no_weights, "weighing_1": taken.no_weights_1,
+        }  # fmt: skip
+    return names
+
+
+def _norm(p, reduction, types, pairs, omit):
+    rounds = not dtypes.is_float(types.y)
+    names = {"seen_n": taken.seen_below, "seen": taken.magnitude_unless_nan if omit and not pairs else p.fabs}
+    if reduction.selecting:
+        names |= {
+            "found": taken.zero_if_none,
+            "finish": taken.finish_rounded if rounds else reductions.finish_as_is,
+        }
+    elif pairs:
+        names |= {"merge": taken.merge_scaled, "widest": p.maximum if reduction.power > 0 else p.minimum}
+        names["finish"] = taken.finish_rounded_scaled if rounds else taken.finish_scaled
+    else:
+        names["seen"] = taken.raised_unless_nan if omit else taken.raised
+        names["finish"] = taken.finish_rounded_root if rounds else taken.finish_root
+    if not reduction.selecting:
+        names |= {"power": p.power(reduction.power), "root": p.power(1 / reduction.power)}
+    return names | {"rint": p.rint}
 
 
 def backward(types, key):
@@ -73,7 +188,7 @@ def backward(types, key):
     from numbapool.kernels import primitives as p
     from numbapool.kernels import scatter
 
-    names = forward(reductions.AVG, types, None)
+    names = forward(reductions.AVG, types)
     if not key:
         return names | {n: getattr(p, n) for n in ("zip_low", "zip_high", "div")}
     return names | {
@@ -85,16 +200,21 @@ def backward(types, key):
     }
 
 
-def _finish(p, reduction, types, lanes):
+def _finish(p, reduction, types, lanes, channel):
     names = {
         "finish": reductions.finish_as_is,
         "divisor_from": reductions.no_divisor,
         "divisor_at": reductions.no_divisor,
     }
+    rounds = not dtypes.is_float(types.y)
+    if types.acc != types.end or rounds:
+        names["to_end"] = p.caster(types.acc, types.end, lanes)
+        names["rint"] = p.rint
     if types.acc != types.end:
-        names |= {"finish": reductions.finish_cast, "to_end": p.caster(types.acc, types.end, lanes)}
+        names["finish"] = reductions.finish_cast
+    elif rounds and dtypes.is_float(types.end):
+        names["finish"] = taken.finish_rounded
     if reduction.mean:
-        rounds = not dtypes.is_float(types.y)
         names |= {
             "finish": reductions.finish_rounded_mean if rounds else reductions.finish_mean,
             "divisor_from": reductions.divisor_of_row,
@@ -108,7 +228,30 @@ def _finish(p, reduction, types, lanes):
             "div": p.div,
             "rint": p.rint,
         }
+    if reduction.mean and channel:  # each result is divided by the sum of its weights
+        clipped = rounds and types.y == types.x
+        names |= {
+            "finish": taken.finish_rounded_weighted if rounds else taken.finish_weighted,
+            "within": p.clipper(types.y, types.end) if clipped else taken.as_is,
+            "divisor_from": reductions.no_divisor,
+            "divisor_at": reductions.no_divisor,
+        }
     return names
+
+
+def _pairs(p, channel, lanes):
+    return {
+        "no_key": p.constant(channel, 0, lanes),
+        "load_k": p.loader(channel, channel, lanes),
+        "get_k": p.getter(channel, channel),
+        "store_k": p.storer(channel, channel, lanes),
+        "put_k": p.putter(channel, channel),
+        "save_k": p.storer(channel, channel, lanes),
+        "save_k_n": p.partial_storer(channel, channel, lanes),
+        "copy_k": p.copier(channel),
+        "merge": taken.merge_sums,
+        "add": p.add,
+    }
 
 
 def _keys(p, key, lanes):
@@ -123,7 +266,8 @@ def _keys(p, key, lanes):
         "load_k": p.loader(key, key, lanes),
         "get_k": p.getter(key, key),
         "store_k": p.storer(key, key, lanes),
-        "store_k_n": p.partial_storer(key, key, lanes),
+        "save_k": p.storer(key, key, lanes),
+        "save_k_n": p.partial_storer(key, key, lanes),
         "put_k": p.putter(key, key),
         "copy_k": p.copier(key),
         "settle": p.settler(key, lanes, none),

@@ -1,13 +1,16 @@
 """The argument block: the 64-bit integers that a band kernel reads, by name.
 
-Python fills a block and kernels read it with `word(args, NAME)`. All strides are in bytes. `X`, `Y` and `K` (keys: saved
-places or indices) each take seven words: address, table of outer offsets, and the strides of a group, D, H, W and inner.
+Python fills a block and kernels read it with `word(args, NAME)`. All strides are in bytes. `X`, `Y`, `K` (keys: saved
+places, indices or sums of weights), `M` (mask), `V` (weights) and `P` (planes' own windows) each take seven words: address, table of outer offsets, and the strides of a group, D, H, W and inner.
 """
 
 _NAMES = """
 X X_TABLE X_G X_D X_H X_W X_I
 Y Y_TABLE Y_G Y_D Y_H Y_W Y_I
 K K_TABLE K_G K_D K_H K_W K_I
+M M_TABLE M_G M_D M_H M_W M_I
+V V_TABLE V_G V_D V_H V_W V_I
+P P_TABLE P_G P_D P_H P_W P_I
 GROUPS GROUP OUTER
 OUT_D OUT_H OUT_W
 WIDTH INNER TILE_I TILES_I TILE_W TILES_W BLOCK_H BLOCKS_H
@@ -17,7 +20,7 @@ KEY_D KEY_D_STEP KEY_H KEY_H_STEP KEY_W
 STREAMS UNEVEN DY_D_TABLE DY_H_TABLE LAST_DIVISORS
 BLOCKS BLOCK_TABLE UNIT PLACES_TABLE BASE_D BASE_H BASE_W BASE SIZE_H FLAT WHOLE
 SCRATCH SCRATCH_BYTES
-AT_ROW AT_WIDE AT_LINE AT_QUEUE QUEUE_LENGTH AT_PLACES PITCH SPAN LINE_BYTES ROW_BYTES QUEUED PACKED DENSE
+AT_ROW AT_WIDE AT_LINE AT_QUEUE QUEUE_LENGTH AT_PLACES AT_ARGS PITCH SPAN LINE_BYTES ROW_BYTES QUEUED PACKED DENSE
 ELEMENTS FAULTS
 """.split()
 

@@ -138,7 +138,7 @@ def helper(function, named_types):
 
     def typed(*args):
         args = tuple(types.unliteral(a) for a in args)
-        returns = args[0] if result is None else result
+        returns = result(args) if isinstance(result, _OfArguments) else result
 
         def codegen(context, builder, sig, values):
             if straight:
@@ -156,8 +156,23 @@ def helper(function, named_types):
     return intrinsic(eval(f"lambda typingctx, {names}: typed({names})", {"typed": typed}))
 
 
+class _OfArguments:
+    """A return type that follows from the arguments' types."""
+
+    def __init__(self, rule):
+        self.rule = rule
+
+    def __call__(self, args):
+        return self.rule(args)
+
+
 def resolver(table):
-    """annotation -> Numba type; None stands for "same as the first argument"."""
+    """annotation -> Numba type, or the rule that tells it: "same" and "second" as those arguments, "accs" an accumulator of the first one's shape."""
+    rules = {
+        "same": _OfArguments(lambda args: args[0]),
+        "second": _OfArguments(lambda args: args[1]),
+        "accs": _OfArguments(lambda args: table["one" if isinstance(args[0], types.Number) else "acc"]),
+    }
 
     def named(annotation):
         annotation = annotation.strip("'\"") if isinstance(annotation, str) else annotation
@@ -165,7 +180,7 @@ def resolver(table):
             return types.void
         if annotation in (int, "int"):
             return types.int64
-        return None if annotation == "same" else table[annotation]
+        return rules.get(annotation) or table[annotation]
 
     return named
 

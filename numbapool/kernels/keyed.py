@@ -10,19 +10,33 @@ TEMPLATE = True
 
 
 def tap(addr, key) -> "acc":
-    return load_x(addr), splat_k(key)
+    v = load_x(addr)
+    return seen(v), placed(v, splat_k(key))
 
 
 def tap_2(addr, key) -> "acc":
-    return load_x_2(addr), splat_k(key)
+    v = load_x_2(addr)
+    return seen(v), placed(v, splat_k(key))
 
 
 def tap_n(addr, n, key) -> "acc":
-    return load_x_n(addr, n), splat_k_n(key, n)
+    v = load_x_n(addr, n)
+    return seen_n(v, n), placed(v, splat_k_n(key, n))
 
 
 def tap_1(addr, key) -> "one":
-    return get_x(addr), key_1(key)
+    v = get_x(addr)
+    return seen(v), placed(v, key_1(key))
+
+
+def tap_if(addr, key, there, weight) -> "acc":
+    v, k = load_x(addr), splat_k(key)
+    return pick(there, seen(v), absent(v)), pick(there, placed(v, k), keyless(k))
+
+
+def tap_if_1(addr, key, there, weight) -> "one":
+    v, k = get_x(addr), key_1(key)
+    return pick(there, seen(v), absent(v)), pick(there, placed(v, k), keyless(k))
 
 
 def pull(row, span, i, key) -> "acc":
@@ -68,13 +82,13 @@ def merge_later(acc, new) -> "same":
 
 
 def emit(y, keys, i, acc, divisor):
-    store_y(y + i * Y_SIZE, acc[0])
-    store_k(keys + i * K_SIZE, settle(acc[1]))
+    store_y(y + i * Y_SIZE, finish(found(acc[0], acc[1]), divisor))
+    save_k(keys + i * K_SIZE, settle(acc[1]))
 
 
 def emit_n(y, keys, i, n, acc, divisor):
-    store_y_n(y + i * Y_SIZE, acc[0], n)
-    store_k_n(keys + i * K_SIZE, settle(acc[1]), n)
+    store_y_n(y + i * Y_SIZE, finish(found(acc[0], acc[1]), divisor), n)
+    save_k_n(keys + i * K_SIZE, settle(acc[1]), n)
 
 
 def copy_keys(keys, line, n, step):

@@ -19,8 +19,7 @@ def list_row(args, taps, od, h) -> "int":
     key = word(line, FIRST) * word(args, KEY_D) + h * word(args, KEY_H)
     count = 0
     for d in range(word(line, START), word(line, STOP), word(args, D_STEP)):
-        set_word(taps, 2 * count, d * word(args, X_D) + h * word(args, X_H))
-        set_word(taps, 2 * count + 1, key)
+        put_tap(args, taps, count, d, h, key)
         key += word(args, KEY_D_STEP)
         count += 1
     return count
@@ -35,7 +34,7 @@ def read_row(args, taps, od, h, source, row, span, at, columns, inner, groups):
 def join_row(args, taps, od, h, source, out, other, first, row, span, at, columns, inner, groups, total):
     """Merge row h and the row `other`, of which h is the `first` or not, in one pass where a row of x is one run of neighbours."""
     count = list_row(args, taps, od, h)
-    if count == 1 and word(args, PACKED):
+    if FUSED and count == 1 and word(args, PACKED):
         here = source + word(taps, 0)
         for g in range(groups):
             base = g * word(args, PITCH) + at
@@ -52,9 +51,7 @@ def join(out, other, source, key, first, span, at, n):
     whole = n // LANES * LANES
     for i in range(0, whole, LANES):
         push(out, span, at + i, ordered(tap(source + i * X_SIZE, key), pull(other, span, at + i, 0), first))
-    if (
-        whole < n
-    ):  # not a vector that overlaps its neighbour: out may be the other row, and a sum would count twice
+    if whole < n:  # not by a vector that overlaps its neighbour: out may be the other row
         rest = tap_n(source + whole * X_SIZE, n - whole, key)
         push(out, span, at + whole, ordered(rest, pull(other, span, at + whole, 0), first))
 

@@ -90,6 +90,11 @@ def clear(row, span, first, last):
         push(row, span, i, nothing())
 
 
+def put_tap(args, taps, count, d, h, key):
+    set_word(taps, 2 * count, d * word(args, X_D) + h * word(args, X_H))
+    set_word(taps, 2 * count + 1, key)
+
+
 def list_taps(args, taps, od, oh) -> "int":
     """Write the rows of the window (od, oh) as pairs (offset in x, key); return how many."""
     d_line = word(args, D_TABLE) + od * 32
@@ -99,8 +104,7 @@ def list_taps(args, taps, od, oh) -> "int":
     for d in range(word(d_line, START), word(d_line, STOP), word(args, D_STEP)):
         key = d_key + word(h_line, FIRST) * word(args, KEY_H)
         for h in range(word(h_line, START), word(h_line, STOP), word(args, H_STEP)):
-            set_word(taps, 2 * count, d * word(args, X_D) + h * word(args, X_H))
-            set_word(taps, 2 * count + 1, key)
+            put_tap(args, taps, count, d, h, key)
             key += word(args, KEY_H_STEP)
             count += 1
         d_key += word(args, KEY_D_STEP)
@@ -340,33 +344,43 @@ def sweep(
         )  # fmt: skip
 
 
-def band(args, slot, first_item, last_item):
+def enter(args, room, entry, g, c) -> "int":
+    """The argument block that an item reads."""
+    return args
+
+
+def begin_at(args, first):
+    """The first column of x that an item reads."""
+
+
+def band(shared, slot, first_item, last_item):
     """Work items first_item … last_item-1 with scratch slot `slot`.
 
     An item is a group of outer elements, a range of inner elements, a range of columns, one output plane and a block of output rows.
     """
-    room = word(args, SCRATCH) + slot * word(args, SCRATCH_BYTES)
-    row = room + word(args, AT_ROW)
-    span = word(args, SPAN)
-    width, stride, before = word(args, WIDTH), word(args, STRIDE), word(args, BEFORE)
-    up, up_before = word(args, UP), word(args, UP_BEFORE)
-    reach = (word(args, TAPS_W) - 1) * word(args, STEP_W) + 1
+    room = word(shared, SCRATCH) + slot * word(shared, SCRATCH_BYTES)
+    row = room + word(shared, AT_ROW)
+    span = word(shared, SPAN)
+    width, stride, before = word(shared, WIDTH), word(shared, STRIDE), word(shared, BEFORE)
+    up, up_before = word(shared, UP), word(shared, UP_BEFORE)
+    reach = (word(shared, TAPS_W) - 1) * word(shared, STEP_W) + 1
     for item in range(first_item, last_item):
-        rest = item // word(args, BLOCKS_H)
-        oh = (item - rest * word(args, BLOCKS_H)) * word(args, BLOCK_H)
+        rest = item // word(shared, BLOCKS_H)
+        oh = (item - rest * word(shared, BLOCKS_H)) * word(shared, BLOCK_H)
         t = rest
-        rest = t // word(args, OUT_D)
-        od = t - rest * word(args, OUT_D)
+        rest = t // word(shared, OUT_D)
+        od = t - rest * word(shared, OUT_D)
         t = rest
-        rest = t // word(args, TILES_W)
-        o = (t - rest * word(args, TILES_W)) * word(args, TILE_W)
+        rest = t // word(shared, TILES_W)
+        o = (t - rest * word(shared, TILES_W)) * word(shared, TILE_W)
         t = rest
-        rest = t // word(args, TILES_I)
+        rest = t // word(shared, TILES_I)
         # The last range of inner elements overlaps its neighbour: all are equally wide.
-        inner = word(args, TILE_I)
-        c = min((t - rest * word(args, TILES_I)) * inner, word(args, INNER) - inner)
-        entry = rest // word(args, GROUPS)
-        g = (rest - entry * word(args, GROUPS)) * word(args, GROUP)
+        inner = word(shared, TILE_I)
+        c = min((t - rest * word(shared, TILES_I)) * inner, word(shared, INNER) - inner)
+        entry = rest // word(shared, GROUPS)
+        g = (rest - entry * word(shared, GROUPS)) * word(shared, GROUP)
+        args = enter(shared, room, entry, g, c)
 
         last = min(oh + word(args, BLOCK_H), word(args, OUT_H))
         out_columns = min(word(args, TILE_W), word(args, OUT_W) - o)
@@ -382,6 +396,7 @@ def band(args, slot, first_item, last_item):
             needed = word(columns_table + (out_columns - 1) * 32, STOP) - begin
         first = max((begin + up_before + up - 1) // up, 0)
         columns = max(min((begin + needed - 1 + up_before) // up + 1, width) - first, 0)
+        begin_at(args, first)
         left = min(max(first * up - up_before - begin, 0), needed)
         right = min(left + columns, needed) if up == 1 else left
         for k in range(groups):

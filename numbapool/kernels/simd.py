@@ -251,12 +251,40 @@ def _emit_mul(b, signed, x, y):
     return b.fmul(x, y) if _is_fp(x.type) else b.mul(x, y)
 
 
+def _is_mark(b, v):
+    """Whether v is the NaN that stands for no element at all."""
+    bits = _like(v.type, I64 if getattr(v.type, "element", v.type) == F64 else I32)
+    return b.icmp_signed("==", b.bitcast(v, bits), _const(bits, -1))
+
+
+def _present_wins(b, sign, v, acc):
+    """Whether v replaces acc where NaNs are left out: a number beats a NaN, and a NaN the mark of no element."""
+    better = b.fcmp_ordered(">" if sign > 0 else "<", v, acc)
+    return b.or_(better, b.and_(b.fcmp_unordered("uno", acc, acc), b.not_(_is_mark(b, v))))
+
+
+def _present_beats(sign):
+    return _generic(lambda b, signed, v, acc: _present_wins(b, sign, v, acc), _mask_of)
+
+
+def _present_extreme(sign):
+    return _generic(lambda b, signed, acc, v: b.select(_present_wins(b, sign, v, acc), v, acc))
+
+
 maximum, minimum = _extreme(+1), _extreme(-1)
 beats_max, beats_min = _beats(+1), _beats(-1)
+present_maximum, present_minimum = _present_extreme(+1), _present_extreme(-1)
+present_beats_max, present_beats_min = _present_beats(+1), _present_beats(-1)
+known = _generic(lambda b, signed, x: b.not_(_is_mark(b, x)), _mask_of)
 ties = _generic(_emit_ties, _mask_of)
 add = _generic(_emit_add)
 mul = _generic(_emit_mul)
 div = _generic(lambda b, signed, x, y: b.fdiv(x, y))
+equal = _generic(lambda b, signed, x, y: b.fcmp_ordered("==", x, y), _mask_of)
+isnan = _generic(lambda b, signed, x: b.fcmp_unordered("uno", x, x), _mask_of)
+isnumber = _generic(lambda b, signed, x: b.fcmp_ordered("ord", x, x), _mask_of)
+everywhere = _generic(lambda b, signed, x: _const(_like(x.type, I1), 1), _mask_of)
+fabs = _generic(lambda b, signed, x: _call(b, "llvm.fabs", x.type, [x]))
 rint = _generic(lambda b, signed, x: _call(b, "llvm.roundeven", x.type, [x]))
 less = _generic(lambda b, signed, x, y: _greater(b, signed, y, x), _mask_of)
 either = _generic(lambda b, signed, x, y: b.or_(x, y))
@@ -443,7 +471,7 @@ def spread_loader(stored, loaded, lanes):
 
 
 def partial_loader(stored, loaded, lanes, fill):
-    """`load_n(address, n)`: n < lanes neighbours, the other lanes hold `fill` (a value of dtype `loaded`)."""
+    """`load_n(address, n)`: n < lanes neighbours, the other lanes hold `fill` (a value of dtype `loaded`, or "mark")."""
     vector, result = ir.VectorType(_llvm(stored), lanes), Vec(scalar_type(loaded), lanes)
     wide = ir.VectorType(_llvm(loaded), lanes)
 
@@ -454,7 +482,7 @@ def partial_loader(stored, loaded, lanes, fill):
             v = convert(b, _load_n(b, args[0], args[1], vector, zero), stored, loaded)
             if fill == 0:
                 return v
-            return b.select(_lane_mask(b, args[1], lanes), v, _const(wide, _plain(fill)))
+            return b.select(_lane_mask(b, args[1], lanes), v, _constant(b, wide, wide.element, fill))
 
         return result(address, types.int64), codegen
 
@@ -609,14 +637,124 @@ def settler(key, lanes, none):
 
 
 def constant(dtype, value, lanes):
-    """`constant()`: a vector with `value` in all lanes."""
-    vec = Vec(scalar_type(dtype), lanes)
+    """`constant()`: a vector with `value` in all lanes, or a scalar if `lanes` is None."""
+    result = scalar_type(dtype) if lanes is None else Vec(scalar_type(dtype), lanes)
 
     @intrinsic
     def constant(tc):
-        return vec(), lambda ctx, b, sig, args: _const(ir.VectorType(_llvm(dtype), lanes), _plain(value))
+        def codegen(ctx, b, sig, args):
+            return _constant(b, ctx.get_value_type(result), _llvm(dtype), value)
+
+        return result(), codegen
 
     return constant
+
+
+def constant_like(dtype, value):
+    """`constant(v)`: `value` (a number, or "mark": the NaN that stands for no element) as dtype `dtype`, a vector if v is one."""
+    scalar, element = scalar_type(dtype), _llvm(dtype)
+
+    @intrinsic
+    def constant(tc, v):
+        result = Vec(scalar, v.lanes) if isinstance(v, Vec) else scalar
+
+        def codegen(ctx, b, sig, args):
+            return _constant(b, ctx.get_value_type(result), element, value)
+
+        return result(v), codegen
+
+    return constant
+
+
+def _constant(b, t, element, value):
+    if not isinstance(value, str):
+        return _const(t, _plain(value))
+    bits = _like(t, I64 if element == F64 else I32)
+    return b.bitcast(_const(bits, -1), t)
+
+
+def power(exponent):
+    """`power(v)` of what is not negative: products for small integers, roots for 1/2 and 1/4, else `pow` lane by lane."""
+
+    def emit(b, signed, v):
+        if exponent in (0.5, 0.25):
+            root = _call(b, "llvm.sqrt", v.type, [v])
+            return root if exponent == 0.5 else _call(b, "llvm.sqrt", v.type, [root])
+        if exponent not in range(1, 9):
+            return _call(b, "llvm.pow", v.type, [v, _const(v.type, exponent)])
+        result, square, left = None, v, int(exponent)
+        while left:
+            if left & 1:
+                result = square if result is None else b.fmul(result, square)
+            left >>= 1
+            square = b.fmul(square, square) if left else square
+        return result
+
+    return _generic(emit)
+
+
+def clipper(dtype, given):
+    """`clip(v)`: values of the floating dtype `given` into the range of the integer dtype."""
+    bits = 8 * itemsize(dtype)
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if kind(dtype) == "i" else (0, 2**bits - 1)
+
+    def emit(b, signed, v):
+        v = b.select(b.fcmp_ordered("<", v, _const(v.type, float(low))), _const(v.type, float(low)), v)
+        return b.select(b.fcmp_ordered(">", v, _const(v.type, float(high))), _const(v.type, float(high)), v)
+
+    return _generic(emit)
+
+
+def lane_counter(lanes):
+    """`first_lanes(n)`: a mask of the first n lanes."""
+    mask = Vec(types.boolean, lanes)
+
+    @intrinsic
+    def first_lanes(tc, n):
+        return mask(types.int64), lambda ctx, b, sig, args: _lane_mask(b, args[0], lanes)
+
+    return first_lanes
+
+
+def flag_loader(lanes):
+    """`load(address)`: bytes as a mask; a scalar if `lanes` is None."""
+    t = types.boolean if lanes is None else Vec(types.boolean, lanes)
+    stored = I8 if lanes is None else ir.VectorType(I8, lanes)
+
+    @intrinsic
+    def load(tc, addr):
+        def codegen(ctx, b, sig, args):
+            v = _load(b, args[0], stored)
+            return b.icmp_unsigned("!=", v, _const(v.type, 0))
+
+        return t(address), codegen
+
+    return load
+
+
+def flag_splatter(lanes):
+    """`splat(address)`: one byte as a mask of equal lanes."""
+
+    @intrinsic
+    def splat(tc, addr):
+        def codegen(ctx, b, sig, args):
+            v = _load(b, args[0], I8)
+            return _splat(b, b.icmp_unsigned("!=", v, I8(0)), lanes)
+
+        return Vec(types.boolean, lanes)(address), codegen
+
+    return splat
+
+
+def flags(lanes):
+    """`every()`: a mask that is true everywhere; a scalar if `lanes` is None."""
+    t = types.boolean if lanes is None else Vec(types.boolean, lanes)
+
+    @intrinsic
+    def every(tc):
+        return t(), lambda ctx, b, sig, args: _const(I1 if lanes is None else ir.VectorType(I1, lanes), 1)
+
+    return every
 
 
 def copier(dtype):
@@ -638,6 +776,9 @@ def named_types(acc, end, key, lanes):
     """The Numba types that templates name in annotations: an accumulator as a vector, as a scalar, and a finished vector."""
     scalars = [scalar_type(acc)] + ([scalar_type(key)] if key else [])
     vectors = [Vec(t, lanes) for t in scalars]
+    last = scalar_type(end)
+    masks = {"mask": Vec(types.boolean, lanes), "flag": types.boolean}
+    common = {"end": Vec(last, lanes), "weight": Vec(last, lanes), "weight_1": last} | masks
     if key:
-        return {"acc": types.Tuple(vectors), "one": types.Tuple(scalars), "end": Vec(scalar_type(end), lanes)}
-    return {"acc": vectors[0], "one": scalars[0], "end": Vec(scalar_type(end), lanes)}
+        return {"acc": types.Tuple(vectors), "one": types.Tuple(scalars)} | common
+    return {"acc": vectors[0], "one": scalars[0]} | common

@@ -91,6 +91,44 @@ def _quiet(function):
     return arithmetic
 
 
+def _is_mark(v):
+    bits = np.asarray(v)
+    return bits.view(np.int64 if bits.dtype == np.float64 else np.int32) == -1
+
+
+def _present_beats(sign):
+    def beats(v, acc):
+        with np.errstate(invalid="ignore"):
+            better = (v > acc) if sign > 0 else (v < acc)
+        return better | ((acc != acc) & ~_is_mark(v))
+
+    return beats
+
+
+def _present_extreme(sign):
+    beats = _present_beats(sign)
+    return lambda acc, v: np.where(beats(v, acc), v, acc)[()]
+
+
+present_beats_max, present_beats_min = _present_beats(+1), _present_beats(-1)
+present_maximum, present_minimum = _present_extreme(+1), _present_extreme(-1)
+
+
+def known(v):
+    return ~_is_mark(v)
+
+
+isnan, fabs, equal = np.isnan, np.abs, np.equal
+
+
+def isnumber(v):
+    return ~np.isnan(v)
+
+
+def everywhere(v):
+    return np.ones(np.shape(v), bool)[()]
+
+
 add, mul, div = _quiet(np.add), _quiet(np.multiply), _quiet(np.divide)
 rint = np.rint
 less, either, both = np.less, np.logical_or, np.logical_and
@@ -138,7 +176,7 @@ def spread_loader(stored, loaded, lanes):
 
 def partial_loader(stored, loaded, lanes, fill):
     def load_n(addr, n):
-        v = np.full(lanes, fill, _registers(loaded))
+        v = np.array(_constant(loaded, fill, lanes))
         v[:n] = convert(_read(addr, stored, n), stored, loaded)
         return v
 
@@ -191,8 +229,48 @@ def settler(key, lanes, none):
     return lambda keys: keys if key == "uint8" else np.where(keys >= none, -1, keys)
 
 
+def _constant(dtype, value, shape):
+    kind = _registers(dtype)
+    if isinstance(value, str):
+        return np.full(shape, -1, f"i{kind.itemsize}").view(kind)[()]
+    return np.full(shape, value, kind)[()]
+
+
 def constant(dtype, value, lanes):
-    return lambda: np.full(lanes, value, _registers(dtype))
+    return lambda: _constant(dtype, value, () if lanes is None else lanes)
+
+
+def constant_like(dtype, value):
+    return lambda v: _constant(dtype, value, np.shape(v))
+
+
+def power(exponent):
+    def raised(v):
+        with np.errstate(all="ignore"):
+            return np.power(v, np.asarray(v).dtype.type(exponent))
+
+    return raised
+
+
+def clipper(dtype, given):
+    info = np.iinfo(dtype)
+    return lambda v: np.clip(v, float(info.min), float(info.max))
+
+
+def lane_counter(lanes):
+    return lambda n: np.arange(lanes) < n
+
+
+def flag_loader(lanes):
+    return lambda addr: (_read(addr, "uint8", lanes or 1) != 0)[slice(None) if lanes else 0]
+
+
+def flag_splatter(lanes):
+    return lambda addr: np.full(lanes, _read(addr, "uint8", 1)[0] != 0)
+
+
+def flags(lanes):
+    return lambda: np.ones(lanes, bool) if lanes else np.True_
 
 
 def copier(dtype):

@@ -1,7 +1,7 @@
 """Accumulators that are plain values: one number per lane.
 
-`values` and `keyed` define the same functions, so one template serves both. `row` is a scratch row of accumulators and `span` the distance from it
-to the row of its keys.
+`values`, `keyed` and `paired` define the same functions, so one template serves them all. `row` is a scratch row of accumulators and `span` the distance
+from it to the row of what accompanies them (keys, weights).
 """
 
 # ruff: noqa: F821 - free names are bound by the builder
@@ -10,19 +10,29 @@ TEMPLATE = True
 
 
 def tap(addr, key) -> "acc":
-    return load_x(addr)
+    return seen(load_x(addr))
 
 
 def tap_2(addr, key) -> "acc":
-    return load_x_2(addr)
+    return seen(load_x_2(addr))
 
 
 def tap_n(addr, n, key) -> "acc":
-    return load_x_n(addr, n)
+    return seen_n(load_x_n(addr, n), n)
 
 
 def tap_1(addr, key) -> "one":
-    return get_x(addr)
+    return seen(get_x(addr))
+
+
+def tap_if(addr, key, there, weight) -> "acc":
+    v = load_x(addr)
+    return pick(there, valued(v, weight), absent(v))
+
+
+def tap_if_1(addr, key, there, weight) -> "one":
+    v = get_x(addr)
+    return pick(there, valued(v, weight), absent(v))
 
 
 def pull(row, span, i, key) -> "acc":

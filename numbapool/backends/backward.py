@@ -1,0 +1,239 @@
+"""Gradients of what `cpu` computes: a scatter for what selects, the transposed windows for what sums.
+
+Sums over elements of unlike weight, and norms, are the plain sum of the windows' shares, times a factor of each element:
+``dx = factor(x) · Σ share(dy, y)``. The sum is a kernel's; shares and factors are NumPy's, on slabs that bound their temporaries.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from numbapool import containers, dtypes, presence
+from numbapool.backends import cpu, plans
+from numbapool.backends.cpu import empty, result_layout
+from numbapool.presence import numbers
+
+
+def vjp(request):
+    """The result of a request, its values alone, and the function that takes dy to dx (or to dx and the gradient of the weights)."""
+    reduction = request.reduction
+    if reduction.selecting:
+        return _selecting(request)
+    if reduction.mean and request.presence.elements:
+        y, sums = cpu.forward(request, "weights")
+        return y, y, _weighted(request, y, sums)
+    y, _ = cpu.forward(request, None)
+    if reduction.power is not None:
+        return y, y, _norm(request, y)
+    if request.presence.elements:
+        return y, y, _weighted(request, y, None)
+    return y, y, lambda dy: _plain(request, dy)
+
+
+def _new(request):
+    """dx, not filled, as the caller gets it."""
+    x = request.x
+    return empty(x.shape, result_layout(x.shape, x.strides), x.dtype.newbyteorder("="))
+
+
+def _spread(mean, request, dy, dx, name, divisor=None):
+    """dx = the sum over windows of dy, for a `mean` divided by their extents. The arrays may be parts of the request's."""
+    if dy.size == 0 or dx.size == 0:
+        dx[...] = 0
+        return dx
+    plan = plans.weighted(
+        mean, dx.shape, dx.strides, name, request.axes, request.windows, dtypes.name_of(dy.dtype), divisor, dy.strides
+    )  # fmt: skip
+    plan.run(dy, dx, None)
+    return dx
+
+
+def _plain(request, dy):
+    return _spread(request.reduction.mean, request, dy, _new(request), request.x_name, request.divisor)
+
+
+def _selecting(request):
+    y, keys = cpu.forward(request, "places")
+    indices = None
+    if request.indices:
+        indices = request.out[1]
+        if keys.dtype == np.uint8:
+            new = empty(y.shape, result_layout(request.x.shape, request.x.strides), np.int64)
+            indices = cpu.positions(request, keys, new if indices is None else indices)
+        else:
+            indices = keys.copy("K")
+
+    def pullback(dy):
+        dx = _new(request)
+        if dx.size == 0 or dy.size == 0:
+            dx[...] = 0
+            return dx
+        key = "places" if keys.dtype == np.uint8 else "positions"
+        plan = plans.selecting(
+            dx.shape, dx.strides, request.x_name, request.axes, request.windows, dtypes.name_of(dy.dtype), dy.strides, key, keys.strides
+        )  # fmt: skip
+        plan.run(dy, dx, keys)
+        if request.reduction.power is not None:  # of a magnitude
+            for part in presence.slabs(dx.shape):
+                passed = numbers(dx[part])
+                with np.errstate(invalid="ignore"):
+                    signed = passed * np.sign(numbers(request.x[part]))
+                _store(dx, part, np.where(passed == 0, 0, signed))
+        return dx
+
+    return ((y, indices) if request.indices else y), y, pullback
+
+
+def _covered(request):
+    """A mask of the elements that some window covers, over x's shape; None: all. The others have no gradient, whatever they are."""
+    lines = []
+    for w, a in zip(request.windows, request.axes, strict=True):
+        table = w.transposed.table
+        lines.append(
+            (table[:, 0] < table[:, 1]).reshape([-1 if b == a else 1 for b in range(request.x.ndim)])
+        )
+    if all(line.all() for line in lines):
+        return None
+    mask = lines[0]
+    for line in lines[1:]:
+        mask = mask & line
+    return np.broadcast_to(mask, request.x.shape)
+
+
+def _there(request, covered, part):
+    """A mask of the elements of a part that have a gradient; None: all."""
+    there = request.presence.there(request.x, part)
+    if covered is None:
+        return there
+    return covered[part] if there is None else there & covered[part]
+
+
+def _store(dx, part, values):
+    dx[part] = (
+        containers.converted(values, containers.bfloat16) if isinstance(dx, containers.BFloat16) else values
+    )
+
+
+def _parts(request):
+    """Slices along an axis that is not pooled: parts of x and of y that belong to each other."""
+    free = tuple(a for a in range(request.x.ndim) if a not in request.axes)
+    yield from presence.slabs(request.x.shape, free)
+
+
+def _exact(request, y):
+    """The values before they were rounded to a half, or to what has few digits left."""
+    if not dtypes.is_half(request.y_name):
+        if request.y_name == "float64" or not ((y != 0) & (np.abs(y) < np.finfo(y.dtype).tiny)).any():
+            return y
+        return cpu.forward(replace(request, dtype="float64", out=(None, None)), None)[0]
+    return cpu.forward(replace(request, dtype="float32", out=(None, None)), None)[0]
+
+
+def _weighted(request, y, sums):
+    """The pullback of sums and means over elements that are weighed or missing; `sums` of their weights divide a mean."""
+    present, x = request.presence, request.x
+    weights, (given, weight_name, kind) = present.weights, present.given
+    learned = weights is not None and dtypes.is_float(weight_name)
+    y = _exact(request, y) if learned and sums is not None else None
+    compute = np.dtype("float64" if "float64" in (request.x_name, request.y_name, weight_name) else "float32")
+    sums = None if sums is None else sums.astype(compute, copy=False)
+    covered = None if weights is None else _covered(request)
+    # Over the shape of the weights, with all axes; axes that were merged are told apart in the end.
+    kept = (1,) * (x.ndim - len(given)) + given if request.shape_in is None else x.shape
+
+    @np.errstate(all="ignore")
+    def pullback(dy):
+        dx = _new(request)
+        dw = np.zeros(kept if learned else ())
+        for part in _parts(request):
+            share = numbers(dy[part]).astype(compute, copy=False)
+            if sums is not None:
+                share = np.divide(share, sums[part], where=sums[part] != 0, out=np.zeros_like(share))
+            if weights is None:
+                _spread(False, request, share, dx[part], request.x_name)
+                _clear(dx[part], present.part(part), x[part])
+                continue
+            there = _there(request, covered, part)
+            total = _spread(False, request, share, np.empty(x[part].shape, compute), compute.name)
+            _store(dx, part, _kept(total * numbers(weights[part]), there))
+            if not learned:
+                continue
+            slope = total * numbers(x[part])
+            if sums is not None:
+                share = np.multiply(share, y[part], where=sums[part] != 0, out=np.zeros_like(share))
+                slope -= _spread(False, request, share, total, compute.name)
+            shared = tuple(a for a in range(x.ndim) if kept[a] == 1)
+            target = dw[tuple(s if n > 1 else slice(None) for s, n in zip(part, kept, strict=False))]
+            target += _kept(slope, there).sum(axis=shared, keepdims=True, dtype=np.float64)
+        if not learned:
+            return dx
+        if request.shape_in is not None:
+            dw = _unbroadcast(dw.reshape(request.shape_in), given)
+        dtype = containers.bfloat16 if weight_name == "bfloat16" and kind is not None else _dtype(weights)
+        return dx, containers.converted(dw.reshape(given), dtype)
+
+    return pullback
+
+
+def _unbroadcast(array, shape):
+    """Summed over the axes along which something of `shape` was broadcast."""
+    array = array.sum(axis=tuple(range(array.ndim - len(shape))))
+    return array.sum(axis=tuple(a for a, n in enumerate(shape) if n == 1), keepdims=True)
+
+
+def _dtype(array):
+    return array.dtype.newbyteorder("=")
+
+
+def _kept(values, there):
+    """Values where something is there, else 0."""
+    return values if there is None else np.where(there, values, 0)
+
+
+def _clear(dx, present, x):
+    """dx = 0 where nothing is there."""
+    for part in presence.slabs(dx.shape):
+        there = present.there(x, part)
+        if there is not None:
+            np.copyto(
+                dx[part],
+                np.zeros((), np.uint16 if isinstance(dx, containers.BFloat16) else dx.dtype),
+                where=~there,
+            )
+
+
+def _norm(request, y):
+    """The pullback of a norm: ``sign(x) |x|^(p-1) Σ dy y^(1-p)``, both powers relative to a scale near |x|.
+
+    Where magnitudes span more than float64 can hold once raised, they are done in bands, each with its scale. A window's norm is never smaller than an
+    element of it (p < 0: larger), so what leaves the range belongs to other bands, or is nothing beside the rest.
+    """
+    p = request.reduction.power
+    x, covered = request.x, _covered(request)
+    y = numbers(_exact(request, y)).astype(np.float64)
+    width = max(int(900 / max(abs(p - 1), 1)), 1)  # binades
+
+    @np.errstate(all="ignore")
+    def pullback(dy):
+        dx = _new(request)
+        for part in _parts(request):
+            v, there = numbers(x[part]).astype(np.float64), _there(request, covered, part)
+            _store(dx, part, _of_part(v, numbers(dy[part]), y[part], there))
+        return dx
+
+    def _of_part(v, dy, y, there):
+        size = np.abs(v)
+        bands = np.where(np.isfinite(v), np.frexp(v)[1] // width, 0)
+        result = np.zeros(v.shape)
+        used = (v != 0) if there is None else (v != 0) & there
+        for band in np.unique(bands[used]):
+            scale = 2.0 ** max(min(float(band * width + width // 2), 1000.0), -1000.0)
+            share = np.where(y == 0, 0.0, dy * (y / scale) ** (1 - p))
+            total = _spread(False, request, share, np.empty(v.shape), "float64")
+            here = used & (bands == band)
+            np.copyto(result, np.sign(v) * (size / scale) ** (p - 1) * total, where=here)
+        return result
+
+    return pullback

@@ -1,0 +1,91 @@
+"""Accumulators of two numbers per lane: a sum and the sum of the weights in it, or a norm's scale and its scaled sum.
+
+The second number is of the type in which results are finished. `first_of`, `second_of` and `merge` make the pair what it is.
+"""
+
+# ruff: noqa: F821 - free names are bound by the builder
+
+TEMPLATE = True
+
+
+def tap(addr, key) -> "acc":
+    v = load_x(addr)
+    return paired(v, counts(v), unit(v))
+
+
+def tap_2(addr, key) -> "acc":
+    v = load_x_2(addr)
+    return paired(v, counts(v), unit(v))
+
+
+def tap_n(addr, n, key) -> "acc":
+    v = load_x_n(addr, n)
+    return paired(v, both(counts(v), first_lanes(n)), unit(v))
+
+
+def tap_1(addr, key) -> "one":
+    v = get_x(addr)
+    return paired(v, counts(v), unit(v))
+
+
+def tap_if(addr, key, there, weight) -> "acc":
+    v = load_x(addr)
+    return paired(v, both(there, counts(v)), weight)
+
+
+def tap_if_1(addr, key, there, weight) -> "one":
+    v = get_x(addr)
+    return paired(v, both(there, counts(v)), weight)
+
+
+def paired(v, there, weight) -> "accs":
+    return pick(there, valued(v, weight), absent(v)), pick(there, weight, zero(v))
+
+
+def pull(row, span, i, key) -> "acc":
+    return load_a(row + i * A_SIZE), load_k(row + span + i * K_SIZE)
+
+
+def pull_1(row, span, i, key) -> "one":
+    return get_a(row + i * A_SIZE), get_k(row + span + i * K_SIZE)
+
+
+def push(row, span, i, acc):
+    store_a(row + i * A_SIZE, acc[0])
+    store_k(row + span + i * K_SIZE, acc[1])
+
+
+def push_1(row, span, i, acc):
+    put_a(row + i * A_SIZE, acc[0])
+    put_k(row + span + i * K_SIZE, acc[1])
+
+
+def nothing() -> "acc":
+    return identity(), no_key()
+
+
+def even(low, high) -> "acc":
+    return evens(low[0], high[0]), evens(low[1], high[1])
+
+
+def odd(low, high, key) -> "acc":
+    return odds(low[0], high[0]), odds(low[1], high[1])
+
+
+def emit(y, keys, i, acc, divisor):
+    store_y(y + i * Y_SIZE, finish(acc, divisor))
+    save_k(keys + i * K_SIZE, acc[1])
+
+
+def emit_n(y, keys, i, n, acc, divisor):
+    store_y_n(y + i * Y_SIZE, finish(acc, divisor), n)
+    save_k_n(keys + i * K_SIZE, acc[1], n)
+
+
+def copy_keys(keys, line, n, step):
+    for i in range(n):
+        copy_k(keys + i * step, line + i * K_SIZE)
+
+
+def locate(row, span, places, n):
+    pass

@@ -1,0 +1,121 @@
+"""Lp pooling: every kind of order, magnitudes at the ends of the range, and gradients, against a reference in long double."""
+
+import numpy as np
+import pytest
+from cases import KERNEL_PATHS, array, same_bits
+
+import numbapool as nbp
+from numbapool.testing import check, check_vjp, gradcheck
+
+inf, nan = np.inf, np.nan
+ORDERS = (1, 2, 3, 0.5, 2.5, -1, inf, -inf)
+PATHS = [KERNEL_PATHS[i] for i in (0, 2, 4, 8, 10, 12, 20)]
+
+
+def _check(case, norm, x, **made):
+    given = {"axes": case.axes, "stride": case.stride, "padding": case.padding, "dilation": case.dilation, "ceil_mode": case.ceil, **made}  # fmt: skip
+    fn = f"lp_pool{case.n}d"
+    y = check(fn, x, norm, case.kernel, **given)
+    if x.dtype.kind == "f":
+        check_vjp(fn, x, (norm, case.kernel), given, array(y.shape, x.dtype.name, seed=1))
+    return y
+
+
+@pytest.mark.parametrize("case", KERNEL_PATHS, ids=lambda c: c.id)
+def test_two(case):
+    _check(case, 2, array(case.shape))
+
+
+@pytest.mark.parametrize("norm", ORDERS)
+def test_orders(norm):
+    for case in PATHS:
+        x = array(case.shape, kind="ties")  # zeros among them
+        _check(case, norm, x)
+        x = array(case.shape)
+        x[..., 2:4] = nan
+        _check(case, norm, x, nan_policy="omit")
+        _check(case, norm, x, where=np.random.default_rng(0).random(x.shape) < 0.6)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "norm"),
+    [
+        ("float64", 2),
+        ("float16", 2),
+        ("uint8", 3),
+        ("int64", inf),
+        ("float16", -inf),
+        ("bool", 1),
+        ("float64", 1),
+    ],
+)
+def test_dtypes(dtype, norm):
+    for case in PATHS[:3]:
+        _check(case, norm, array(case.shape, dtype, "ties"))
+
+
+def test_result_dtype():
+    x = array((2, 4, 4), "uint8")
+    for norm in (2, inf, 3, -1):
+        for dtype in ("float32", "uint8", "int16"):
+            check("lp_pool2d", x, norm, 2, dtype=dtype)
+    check("lp_pool2d", array((2, 4, 4)), inf, 2, dtype="float64")
+    with pytest.raises(TypeError, match="dtype"):
+        nbp.lp_pool2d(array((2, 4, 4)), 2, 2, dtype="int32")
+
+
+def test_range():
+    """Nothing overflows or underflows that has a result."""
+    for dtype, big, small in (("float32", 1e38, 1e-44), ("float64", 1e300, 1e-300)):
+        for norm in (2, 3, 8, 0.5, -2, 40):
+            x = np.array(
+                [big, 1, small, 0, big, big, small, small, small, small, 1e30, 1e30, 0, 0, inf, 1, -inf, nan],
+                dtype,
+            )
+            y = check("lp_pool1d", x, norm, 2)
+            assert norm == 0.5 or np.isfinite(y[:7]).all()
+            check_vjp("lp_pool1d", x[:14], (norm, 2), {}, np.ones(7, dtype))
+
+
+def test_documented():
+    assert nbp.lp_pool1d([3.0, 4.0, 5.0], 2, 2, ceil_mode=True).tolist() == [5, 5]
+    assert np.isclose(nbp.lp_pool1d([-1.0, -1.0], 3, 2)[0], 2 ** (1 / 3))
+    assert np.isclose(nbp.lp_pool1d(np.float32([1e30, 1e30]), 8, 2)[0], 1e30 * 2 ** (1 / 8))
+    assert nbp.lp_pool1d([3], 2, 1).dtype == np.float64
+    # no element: 0, for every order
+    for norm in ORDERS:
+        assert nbp.lp_pool1d([3.0, nan], norm, 2, where=[False, False])[0] == 0
+        assert nbp.lp_pool1d([nan, nan], norm, 2, nan_policy="omit")[0] == 0
+    _, pullback = nbp.vjp(nbp.lp_pool1d, [0.0, 0.0, 3.0, -3.0], inf, 2)
+    assert pullback([1.0, 1.0]).tolist() == [0, 0, 1, 0]
+    _, pullback = nbp.vjp(nbp.lp_pool1d, [0.0, -2.0], 1, 2)
+    assert pullback([1.0]).tolist() == [0, -1]
+
+
+def test_global():
+    for shape, axes in (((2, 3, 7, 9), (-2, -1)), ((2, 7, 9, 3), (1, 2)), ((2, 3, 4, 5), (0, 1, 2, 3))):
+        x = array(shape)
+        for norm in (2, 1, inf):
+            y = check("global_lp_pool", x, norm, axes=axes)
+            check_vjp("global_lp_pool", x, (norm,), {"axes": axes}, array(y.shape, seed=1))
+            assert same_bits(nbp.global_lp_pool(x, norm, axes=axes, keepdims=False), y.squeeze(axes))
+
+
+def test_gradcheck():
+    x = np.random.default_rng(0).standard_normal((2, 6, 7))
+    for norm in (1, 2, 3, -1.5, inf):
+        gradcheck(nbp.lp_pool2d, x, norm, 3, 2)
+
+
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [(0, ValueError), (nan, ValueError), ("2", TypeError), (None, TypeError), (True, TypeError), (1j, TypeError), ([2], TypeError), (10**400, ValueError)],
+    ids=lambda v: str(v)[:20],
+)  # fmt: skip
+def test_bad_norm(value, error):
+    out = np.full((2, 2), 7.0)
+    with pytest.raises(error, match="norm_type"):
+        nbp.lp_pool2d(np.ones((4, 4)), value, 2, out=out)
+    with pytest.raises(error, match="norm_type"):
+        nbp.global_lp_pool(np.ones((4, 4)), value)
+    assert (out == 7).all()
