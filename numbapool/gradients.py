@@ -67,8 +67,8 @@ def vjp(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> tuple[Any, Call
         dy = containers.converted(dy, dtype)
         dx = backward(dy if request.shape_out is None else dy.reshape(request.shape))
         dx, *rest = dx if isinstance(dx, tuple) else (dx,)
-        if request.shape_in is not None:
-            dx = dx.reshape(request.shape_in)
+        if request.restored is not None:
+            dx = request.restored(dx)
         dx = dx if kind is None else kind.wrap(dx, name)
         if not rest:
             return dx

@@ -46,8 +46,10 @@ class Request:
         The kind of container that x came in, None for NumPy's (see `containers`).
     given : tuple
         `out` in that kind, as the caller gave it.
-    shape_in, shape_out : tuple of int or None
-        Shapes that the caller sees, of x and of the result, where they are not those of `x` and `shape`: axes were merged, or dropped from the result.
+    restored : callable or None
+        Makes of an array over `x` one over the caller's x, whose axes were merged.
+    shape_out : tuple of int or None
+        The shape of the result that the caller sees where it is not `shape`: axes were merged or dropped.
     """
 
     reduction: Reduction
@@ -62,7 +64,7 @@ class Request:
     out: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
     kind: Any = None
     given: tuple[Any, Any] = (None, None)
-    shape_in: tuple[int, ...] | None = None
+    restored: Callable[[np.ndarray], np.ndarray] | None = None
     shape_out: tuple[int, ...] | None = None
 
     family = "windows"  # not a field: which of a backend's modules carries it out

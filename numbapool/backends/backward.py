@@ -141,7 +141,7 @@ def _weighted(request, y, sums):
     sums = None if sums is None else sums.astype(compute, copy=False)
     covered = None if weights is None else _covered(request)
     # Over the shape of the weights, with all axes; axes that were merged are told apart in the end.
-    kept = (1,) * (x.ndim - len(given)) + given if request.shape_in is None else x.shape
+    kept = (1,) * (x.ndim - len(given)) + given if request.restored is None else x.shape
 
     @np.errstate(all="ignore")
     def pullback(dy):
@@ -169,8 +169,8 @@ def _weighted(request, y, sums):
             target += _kept(slope, there).sum(axis=shared, keepdims=True, dtype=np.float64)
         if not learned:
             return dx
-        if request.shape_in is not None:
-            dw = _unbroadcast(dw.reshape(request.shape_in), given)
+        if request.restored is not None:
+            dw = _unbroadcast(request.restored(dw), given)
         dtype = containers.bfloat16 if weight_name == "bfloat16" and kind is not None else _dtype(weights)
         return dx, containers.converted(dw.reshape(given), dtype)
 

@@ -23,6 +23,7 @@ TALL = 8  # rows from which overlapping windows go through the queue
 BROAD = 8  # columns from which windows are doubled
 ROUNDINGS = 4  # in a row that a float32 sum may take
 MOST_PLACES = 254  # taps that a byte can number, with one value left for none
+WHOLE_RUN = 16  # neighbours from which planes with one window are read as a whole
 LINE = 64
 PAGE = 4096
 KEPT_BYTES = 1 << 20  # of scratch memory, from one call of a thread to its next
@@ -247,6 +248,7 @@ def forward(
         Byte strides of the tables of planes that have windows of their own, 0 along the pooled axes; `windows` then contain those.
     """
     from numbapool.kernels import bind, large, rows
+    from numbapool.kernels import whole as whole_planes
 
     beside = {"M": mask_strides, "V": weight_strides, "P": plane_strides}
     beside = {letter: steps for letter, steps in beside.items() if steps is not None}
@@ -258,16 +260,21 @@ def forward(
     narrow, broad = (reduction.types(x_name, y_name, wide, weighted) for wide in (False, True))
     precise = narrow != broad and d.most * h.most + w.most - 2 > ROUNDINGS
     keyed = key_kind(windows) if reduction.selecting and reduction.power and not key else key
-    is_large = precise or queued or w.most >= BROAD or keyed == "positions"
+    whole = (
+        _runs(view, (d, h, w), shape, axes, arrays[0], x_name, keyed)
+        if not (beside or key == "weights")
+        else None
+    )
+    is_large = whole or precise or queued or w.most >= BROAD or keyed == "positions"
     types = broad if is_large or key == "weights" else narrow
     paired = (reduction.mean and elements) or reduction.scaled(x_name)
     channel = types.end if paired else {"places": "uint8", "positions": "int64"}.get(keyed)
     name = _name(
-        reduction.name, "large" if is_large else "rows", types,
+        reduction.name, "whole" if whole else "large" if is_large else "rows", types,
         f"{'' if key or not channel else 'unsaved_'}{'paired' if paired else keyed or ''}", elements.name, "planes" if plane_strides else "",
     )  # fmt: skip
     kernel = build.kernel(
-        large if is_large else rows,
+        whole_planes if whole else large if is_large else rows,
         lambda: bind.forward(reduction, types, channel, bool(key), elements, plane_strides is not None),
         name,
     )
@@ -275,6 +282,21 @@ def forward(
     acc, x_item, y_item = (dtypes.itemsize(n) for n in (types.acc, types.x, types.y))
     key_item = dtypes.itemsize(channel) if channel else 0
 
+    if whole:
+        return _whole(
+            kernel,
+            view,
+            (d, h, w),
+            whole,
+            types,
+            lanes,
+            shape,
+            y_item,
+            key_item,
+            bool(key),
+            reduction,
+            divisor,
+        )
     fields, capacity = _tiles(view, d, h, w, acc, lanes, x_item, queued, plane_strides is not None)
     if not (is_large or w.regular):
         fields["TAPS_W"] = 1  # small windows are merged from single elements
@@ -330,6 +352,85 @@ def forward(
     return assemble(
         kernel, fields, [tables, w, divisors, view.tables], _items(fields, view), room, nbytes, view.axes
     )
+
+
+def _runs(view, roles, shape, axes, strides, x_name, keyed):
+    """How whole planes are read if every plane has one window: (elements of a run of neighbours, tables of D and H, key of the first element, steps of the
+    key along D and H); None if they are not read so."""
+    item = dtypes.itemsize(x_name)
+    at = [0 if a < 0 else strides[a] for a in view.axes]
+    if (
+        view.inner > 1
+        or any(len(v.table) > 1 or v.step > 1 for v in roles)
+        or (at[2] != item and roles[2].size > 1)
+    ):
+        return None
+    weights = _weights(
+        view, axes, [shape[a] if keyed == "positions" else _role(view, roles, a).most for a in axes]
+    )
+    if keyed and weights[2] != 1:
+        return None
+    d, h, w = (v.table.copy() for v in roles)
+    column = block.START if keyed == "positions" else block.FIRST
+    base = sum(int(t[0, column]) * step for t, step in zip((d, h, w), weights, strict=True))
+    run = int(w[0, block.STOP] - w[0, block.START])
+    if run < roles[2].size or run == 0:
+        return (run, d, h, base, weights[:2]) if run >= WHOLE_RUN else None
+    for table, step, weight in (h, at[1], weights[1]), (d, at[0], weights[0]):
+        rows = int(table[0, block.STOP] - table[0, block.START])
+        if rows != 1 and (step != run * item or (keyed and weight != run) or rows == 0):
+            break
+        if rows > 1:
+            whole = rows == (roles[1] if table is h else roles[0]).size
+            run *= rows
+            table[0, block.STOP] = table[0, block.START] + 1
+            if not whole:
+                break
+    return (run, d, h, base, weights[:2]) if run >= WHOLE_RUN else None
+
+
+def _role(view, roles, axis):
+    return roles[view.axes.index(axis)]
+
+
+def _whole(kernel, view, roles, runs, types, lanes, shape, y_item, key_item, saved, reduction, divisor):
+    """The plan of a kernel that reads whole planes."""
+    run, d, h, base, steps = runs
+    acc, x_item = dtypes.itemsize(types.acc), dtypes.itemsize(types.x)
+    if divisor is not None:
+        d, h = _with_column(d, block.EXTENT, 1), _with_column(h, block.EXTENT, 1)
+    divisors = np.full(1, roles[2].table[0, block.EXTENT] if divisor is None else divisor, types.end)
+    plane = _size([v.size for v in roles]) * x_item
+    group = min(align_to(max(ITEM_BYTES // plane, 1), lanes), view.outer)
+    fields = {
+        "GROUPS": -(-view.outer // group), "GROUP": group, "OUTER": view.outer, "D_TABLE": address(d), "H_TABLE": address(h),
+        "W_DIVISORS": address(divisors), "RUN": run, "BEFORE": int(roles[2].table[0, block.START]), "KEY_BASE": base,
+        "KEY_D_STEP": steps[0], "KEY_H_STEP": steps[1], "TILE_I": 1,
+    }  # fmt: skip
+    for letter, at, table in zip("XYK", view.steps, view.tables, strict=False):
+        fields |= {f"{letter}_TABLE": address(table)} | {
+            f"{letter}_{role}": n for role, n in zip("GDHWI", at, strict=True)
+        }
+    if not saved:
+        fields |= {f"K_{role}": 0 for role in "GDHWI"}
+    fields["DENSE"] = fields["Y_G"] == y_item and (not saved or fields["K_G"] == key_item)
+    room = Room()
+    span = align(lanes * lanes * acc)
+    stack = align(64 * lanes * acc)
+    line = align(lanes * y_item)
+    fields |= {"SPAN": span, "STACK_SPAN": stack, "LINE_BYTES": line}
+    fields["AT_ROW"] = room.take(span + lanes * lanes * key_item)
+    fields["AT_WIDE"] = room.take(stack + 64 * lanes * key_item)
+    fields["AT_LINE"] = room.take(line + lanes * key_item)
+    items = len(view.tables[0]) * fields["GROUPS"]
+    return assemble(
+        kernel, fields, [d, h, divisors, view.tables], items, room, _size(shape) * x_item, view.axes
+    )
+
+
+def align_to(n, step):
+    """n, rounded up to a multiple of `step`."""
+    return -(-n // step) * step
 
 
 def _size(shape):

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from numbapool import arguments, dispatch, dtypes, presence
 from numbapool.functional import texts
 from numbapool.reductions import AVG, MAX, MIN, SUM, Reduction, lp
@@ -40,13 +42,13 @@ def global_request(
     pooled, windows, shape_out = recall(_global, x.shape, axes, arguments.flag(keepdims, "keepdims"))
     indices = arguments.flag(return_indices, "return_indices")
     dtype = arguments.result_dtype(dtype, dtypes.name_of(x.dtype), reduction.mean)
-    shape_in = None
+    restored = None
     if len(pooled) > MOST_AXES:
-        shape_in = x.shape
-        (x, where, weights), pooled, windows = _merged((x, present.where, present.weights), pooled)
+        (x, where, weights), pooled, restored = _merged((x, present.where, present.weights), pooled)
+        windows = tuple(_whole(x.shape[a]) for a in pooled)
         present = replace(present, where=where, weights=weights)
     request = Request(
-        reduction, x, pooled, windows, dtype, indices, None, present, kind=kind, shape_in=shape_in, shape_out=shape_out
+        reduction, x, pooled, windows, dtype, indices, None, present, kind=kind, restored=restored, shape_out=shape_out
     )  # fmt: skip
     return checked(request, nan_policy, out)
 
@@ -90,25 +92,36 @@ def _whole(size):
 
 
 def _merged(arrays, pooled):
-    """Arrays of one shape (or None) with neighbouring pooled axes seen as one, the pooled axes and windows of that view."""
-    x = arrays[0]
+    """Arrays of one shape (or None) with their pooled axes seen as at most `MOST_AXES`, those axes, and the way back to the shape of before.
+
+    Neighbours that lie in memory as one axis are seen as one. Where that does not do, the arrays are copied with their pooled axes side by side.
+    """
+    given = arrays[0].shape
     shape: list[int] = []
     axes = []
-    for a, size in enumerate(x.shape):
-        one = all(v is None or v.strides[a - 1] == size * v.strides[a] for v in arrays)
-        if a - 1 in pooled and a in pooled and one:
+    for a, size in enumerate(given):
+        if (
+            a - 1 in pooled
+            and a in pooled
+            and all(v is None or v.strides[a - 1] == size * v.strides[a] for v in arrays)
+        ):
             shape[-1] *= size
             continue
         if a in pooled:
             axes.append(len(shape))
         shape.append(size)
-    if len(axes) > MOST_AXES:
-        raise NotImplementedError(
-            f"axes={pooled}: more than {MOST_AXES} axes can be pooled only where neighbours lie in memory as one; "
-            "np.ascontiguousarray(x), with the pooled axes side by side, does"
+    if len(axes) <= MOST_AXES:
+        return (
+            [None if v is None else v.reshape(shape) for v in arrays],
+            tuple(axes),
+            lambda dx: dx.reshape(given),
         )
-    views = [None if v is None else v.reshape(shape) for v in arrays]
-    return views, tuple(axes), tuple(_whole(shape[a]) for a in axes)
+    last = tuple(range(len(given) - len(pooled), len(given)))
+    moved = [None if v is None else np.moveaxis(v, pooled, last) for v in arrays]
+    order = moved[0].shape
+    one = (*order[: last[0]], int(np.prod(order[last[0] :])))
+    views = [None if v is None else np.ascontiguousarray(v).reshape(one) for v in moved]
+    return views, (last[0],), lambda dx: np.moveaxis(dx.reshape(order), last, pooled)
 
 
 _DOC = """{title}.
@@ -125,7 +138,7 @@ Returns
 
 Raises
 ------
-{errors}{raises}
+{errors}
 
 Notes
 -----
@@ -155,9 +168,6 @@ keepdims : bool, keyword only
 """
 _WINDOWS = """Window i of n along an axis of L elements is [floor(i·L/n), ceil((i+1)·L/n)): windows differ in size by at most one, and
 neighbours may share an element, whose gradients add up."""
-_MANY_AXES = """
-NotImplementedError
-    More than three pooled axes longer than one element of which no neighbours lie in memory as one axis (C order)."""
 _EXAMPLES = {
     ("max", 1): ">>> nbp.adaptive_max_pool1d([0., 9., 0.], 2)\narray([9., 9.])",
     ("max", 2): ">>> nbp.adaptive_max_pool2d(np.arange(9.).reshape(3, 3), (None, 1))\n"
@@ -181,7 +191,7 @@ def _document_adaptive(function: Callable[..., Any], op: str, n: int, notes: str
     function.__doc__ = _DOC.format(
         title=f"{texts.WORDS[op].capitalize()} over a given number of windows along {axes}", x=_ADAPTIVE_X.format(n=n, axis_word=axis_word),
         dtypes=texts.DTYPES, notes=f"{_WINDOWS}\n\n{notes}", reference=f"The conventions of ``torch.nn.functional.adaptive_{op}_pool{n}d``.",
-        example=_EXAMPLES[op, n], errors=texts.ERRORS.format(sizes="or a pooled axis without elements"), raises="", **text,
+        example=_EXAMPLES[op, n], errors=texts.ERRORS.format(sizes="or a pooled axis without elements"), **text,
     )  # fmt: skip
 
 
@@ -189,7 +199,7 @@ def _document_global(function: Callable[..., Any], op: str, **text: str) -> None
     texts.named(function, f"global_{op}_pool", __name__)
     common = {"presence": texts.PRESENCE, "out": texts.OUT.format(out="ndarray")}
     function.__doc__ = _DOC.format(
-        title=f"{texts.WORDS[op].capitalize()} over whole axes", x="An array that has the pooled axes.", dtypes=texts.DTYPES, raises=_MANY_AXES,
+        title=f"{texts.WORDS[op].capitalize()} over whole axes", x="An array that has the pooled axes.", dtypes=texts.DTYPES,
         errors=texts.ERRORS.format(sizes="or a pooled axis without elements"),
         reference="M. Lin, Q. Chen and S. Yan, Network in Network, ICLR 2014, for average pooling.", example=_EXAMPLES[op], **common | text,
     )  # fmt: skip

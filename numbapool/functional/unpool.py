@@ -95,7 +95,7 @@ class Unpooling:
     kind: Any
 
     family = "unpool"
-    shape_in = shape_out = None
+    restored = shape_out = None
 
     @property
     def x_name(self) -> str:

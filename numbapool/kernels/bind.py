@@ -53,6 +53,7 @@ def forward(reduction, types, channel=None, saves=False, elements=reductions.ALL
     names = {
         "TYPES": p.named_types(types.acc, types.end, channel, lanes),
         "LANES": lanes,
+        "CHAIN": 16,
         "X_SIZE": dtypes.itemsize(types.x),
         "A_SIZE": dtypes.itemsize(types.acc),
         "Y_SIZE": dtypes.itemsize(types.y),
@@ -272,6 +273,7 @@ def _keys(p, key, lanes):
         "copy_k": p.copier(key),
         "settle": p.settler(key, lanes, none),
         "add": p.add,
+        "lane_keys": p.lane_numberer(key, lanes),
     }
 
 

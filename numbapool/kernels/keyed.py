@@ -81,6 +81,11 @@ def merge_later(acc, new) -> "same":
     return pick(wins, new[0], acc[0]), pick(wins, new[1], acc[1])
 
 
+def numbered(acc) -> "same":
+    """Keys that so far are those of a vector's first lane."""
+    return acc[0], lane_keys(acc[1])
+
+
 def emit(y, keys, i, acc, divisor):
     store_y(y + i * Y_SIZE, finish(found(acc[0], acc[1]), divisor))
     save_k(keys + i * K_SIZE, settle(acc[1]))

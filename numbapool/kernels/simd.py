@@ -593,6 +593,23 @@ def key_adder(key, lanes):
     return key_add
 
 
+def lane_numberer(key, lanes):
+    """`lane_keys(keys)`: keys + the number of their lane; uint8 keys saturate."""
+    vec = Vec(scalar_type(key), lanes)
+
+    @intrinsic
+    def lane_keys(tc, keys):
+        def codegen(ctx, b, sig, args):
+            iota = ir.Constant(args[0].type, list(range(lanes)))
+            if key == "int64":
+                return b.add(args[0], iota)
+            return _call(b, "llvm.uadd.sat", args[0].type, [args[0], iota])
+
+        return vec(vec), codegen
+
+    return lane_keys
+
+
 def key_splatter(key, lanes):
     """`splat_k(key)`: an int64 in all lanes of a key vector."""
     vec = Vec(scalar_type(key), lanes)

@@ -217,6 +217,12 @@ def key_adder(key, lanes):
     return lambda keys, n: np.minimum(np.asarray(keys).astype(np.int64) + n, 255).astype(np.uint8)[()]
 
 
+def lane_numberer(key, lanes):
+    if key == "int64":
+        return lambda keys: keys + np.arange(lanes)
+    return lambda keys: np.minimum(keys.astype(np.int64) + np.arange(lanes), 255).astype(np.uint8)
+
+
 def key_splatter(key, lanes):
     return lambda value: np.full(lanes, value, key)
 
