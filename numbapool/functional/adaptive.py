@@ -117,10 +117,11 @@ def _merged(arrays, pooled):
             lambda dx: dx.reshape(given),
         )
     last = tuple(range(len(given) - len(pooled), len(given)))
-    moved = [None if v is None else np.moveaxis(v, pooled, last) for v in arrays]
-    order = moved[0].shape
+    order = np.moveaxis(arrays[0], pooled, last).shape
     one = (*order[: last[0]], int(np.prod(order[last[0] :])))
-    views = [None if v is None else np.ascontiguousarray(v).reshape(one) for v in moved]
+    views = [
+        None if v is None else np.ascontiguousarray(np.moveaxis(v, pooled, last)).reshape(one) for v in arrays
+    ]
     return views, (last[0],), lambda dx: np.moveaxis(dx.reshape(order), last, pooled)
 
 
