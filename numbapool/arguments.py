@@ -119,7 +119,7 @@ def divisor(value: Any) -> float | None:
     return number
 
 
-def result_dtype(value: Any, x: str, mean: bool) -> str | None:
+def result_dtype(value: Any, x: str) -> str | None:
     """`dtype=` as a name, checked against the dtype of x."""
     if value is None:
         return None
@@ -145,6 +145,7 @@ def policy(value: Any) -> str:
 
 def norm(value: Any) -> float:
     """`norm_type=`: a number but 0 and NaN."""
+    value = value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"norm_type must be a number, not {value!r}")
     try:

@@ -69,7 +69,10 @@ class Presence:
             shared = array is not None and any(
                 o is not None and np.may_share_memory(array, o) for o in outputs
             )
-            return array.copy() if shared else array
+            if not shared:
+                return array
+            once = tuple(slice(0, 1) if step == 0 else slice(None) for step in array.strides)
+            return np.broadcast_to(array[once].copy(), array.shape)
 
         return replace(self, where=own(self.where), weights=own(self.weights))
 
@@ -99,10 +102,10 @@ def checked(x: np.ndarray, nan_policy: Any = "propagate", where: Any = None, wei
     return Presence(True, Elements(omit, where is not None, name), where, weights, given)
 
 
-def numbers(a: np.ndarray, dtype: str = "float32") -> np.ndarray:
-    """Elements of any dtype that kernels know as numbers NumPy can reckon with: at least of `dtype` where they are halves."""
-    if dtypes.is_half(dtypes.name_of(a.dtype)):
-        return containers.converted(a, np.dtype(dtype))
+def numbers(a: np.ndarray, dtype: str = "") -> np.ndarray:
+    """Elements of any dtype that kernels know as numbers that NumPy can reckon with: of `dtype`, or halves as float32 and others as they are."""
+    if dtype or dtypes.is_half(dtypes.name_of(a.dtype)):
+        return containers.converted(a, np.dtype(dtype or "float32"))
     return a
 
 

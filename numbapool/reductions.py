@@ -95,8 +95,6 @@ class Reduction:
             y = dtype or x
             if "float64" in (x, y):
                 acc = "float64"
-            elif dtypes.is_half(x):
-                acc = "float32"
             else:
                 acc = "float64" if wide else "float32"
             return Types(x, acc, y, acc)

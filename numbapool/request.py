@@ -133,7 +133,7 @@ def window_request(
     override = arguments.divisor(divisor_override)
     if override is not None and present.partial:
         raise ValueError("divisor_override must be None with nan_policy='omit', where or weights")
-    dtype = arguments.result_dtype(dtype, dtypes.name_of(x.dtype), reduction.mean)
+    dtype = arguments.result_dtype(dtype, dtypes.name_of(x.dtype))
     return checked(
         Request(reduction, x, pooled, windows, dtype, indices, override, present, kind=kind), nan_policy, out
     )

@@ -275,3 +275,23 @@ def test_signature(fn):
     else:
         assert names == ["x", "output_size", *["return_indices"] * (not weighted), "axes", *tail]
     assert getattr(nbp, fn).__name__ == fn and getattr(nbp, fn).__doc__
+
+
+def test_halves_over_many_rows():
+    """Chains of additions in float32 are too short for their errors to be seen in a half."""
+    x = np.full((200_000, 2), 0.1, np.float16)
+    for rows in (x, np.ascontiguousarray(x.T).T):
+        assert (nbp.global_avg_pool(rows, keepdims=False) == np.float16(0.1)).all()
+        assert (nbp.global_avg_pool(rows, axes=0, nan_policy="omit") == np.float16(0.1)).all()
+
+
+def test_all_axes():
+    for x in (
+        array((2, 1, 3, 1, 4, 1, 5)),
+        np.asfortranarray(array((2, 3, 4, 5))),
+        array((2, 3, 4, 5, 6))[..., ::-2],
+    ):
+        check("global_max_pool", x, axes=None, return_indices=True)
+        check_vjp("global_avg_pool", x, (), {"axes": None}, np.ones((1,) * x.ndim))
+    with pytest.raises(ValueError, match="axis"):
+        nbp.global_avg_pool(3.0, axes=None)

@@ -100,7 +100,7 @@ _X = np.ones((2, 6, 6))
     ("error", "name", "args", "kwargs"),
     [
         (ValueError, "output_size", (2,), {}), (ValueError, "output_size", (2, 3, 0.5), {}), (ValueError, "output_size", (2, 6), {}),
-        (ValueError, "output_size", (2, 0), {}), (ValueError, "output_size", (7, 1), {}), (TypeError, "output_size", (2, 2.5), {}),
+        (ValueError, "output_size", (2, 0), {}), (ValueError, "kernel_size", (7, 1), {}), (TypeError, "rng", (2, 3), {"rng": True}), (TypeError, "output_size", (2, 2.5), {}),
         (ValueError, "kernel_size", (0, 2), {}), (ValueError, "output_ratio", (2, None, 1.0), {}), (ValueError, "output_ratio", (2, None, 0.0), {}),
         (ValueError, "output_ratio", (2, None, np.nan), {}), (TypeError, "output_ratio", (2, None, "1"), {}), (ValueError, "output_ratio", (2, None, (0.5,) * 3), {}),
         (ValueError, "output_ratio", (2, None, 0.1), {}), (TypeError, "return_indices", (2, 3, None, 2.5), {}),

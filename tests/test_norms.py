@@ -120,3 +120,21 @@ def test_bad_norm(value, error):
     with pytest.raises(error, match="norm_type"):
         nbp.global_lp_pool(np.ones((4, 4)), value)
     assert (out == 7).all()
+
+
+def test_gradients_of_high_orders():
+    x = np.array([2, 2, 1.9, 1, 1e-300, 0, 3, -3, 1e300, 5, 7, 7.0])
+    for norm in (40, 1100, 1e4, -1100):
+        check_vjp("lp_pool1d", x, (norm, 4), {}, np.ones(3))
+    _, pullback = nbp.vjp(nbp.lp_pool1d, x, 1e300, 4)
+    assert (pullback(np.ones(3)) >= -1).all()
+
+
+def test_gradients_need_the_exact_norm():
+    for x, norm, kwargs in (
+        ([1e50, 1e50], 2, {"dtype": "float32"}), ([1e-50, 1e-50], 2, {"dtype": "float32"}),
+        (np.float32([3e38, 3e38]), 2, {}), (np.float32([1e38, 3e38]), 0.5, {}), (np.float32([1e-45, 1e-45]), 2, {}),
+    ):  # fmt: skip
+        _, pullback = nbp.vjp(nbp.lp_pool1d, x, norm, 2, **kwargs)
+        exact, wide = nbp.vjp(nbp.lp_pool1d, np.asarray(x, np.float64), norm, 2)
+        assert np.allclose(pullback([1.0]), wide([1.0]), rtol=1e-6) and np.isfinite(exact).all()

@@ -338,3 +338,30 @@ def test_torch():
     assert isinstance(dx, torch.Tensor) and dw.dtype == torch.bfloat16 and dw.shape == weights.shape
     expected = reference("avg_pool2d", x.numpy(), 2, where=there.numpy(), weights=weights.float().numpy())
     np.testing.assert_allclose(y.numpy(), expected, rtol=1e-6)
+
+
+def test_the_pullback_does_not_depend_on_the_result_it_came_with():
+    x, weights = array((4, 6)), np.random.default_rng(0).random((4, 6))
+    for fn, args, kwargs in ((nbp.avg_pool2d, (2,), {"weights": weights}), (nbp.lp_pool2d, (2, 2), {}), (nbp.avg_pool2d, (2,), {"where": weights > 0.3})):  # fmt: skip
+        for source in (x, x.astype(np.float64)):
+            y, pullback = nbp.vjp(fn, source, *args, **kwargs)
+            before = pullback(np.ones_like(y))
+            y[...] = 7
+            assert all(np.array_equal(a, b) for a, b in zip(before, pullback(np.ones_like(y)), strict=True))
+
+
+def test_vjp_returns_what_the_function_returns():
+    x, there = holes((4, 30, 31)), mask((4, 30, 31))
+    for given in ((2,), (3, 1, 1), (9, 1)):
+        for made in ({"where": there}, {"nan_policy": "omit"}, {"weights": array(x.shape, seed=1)}):
+            for source in (x, x.astype(np.float16)):
+                y, _ = nbp.vjp(nbp.avg_pool2d, source, *given, **made)
+                assert np.array_equal(y, nbp.avg_pool2d(source, *given, **made), equal_nan=True)
+    y, _ = nbp.vjp(nbp.global_avg_pool, x, nan_policy="omit")
+    assert np.array_equal(y, nbp.global_avg_pool(x, nan_policy="omit"), equal_nan=True)
+
+
+def test_out_may_be_what_the_weights_are_a_column_of():
+    x, out = array((2, 8, 8)), array((2, 8, 8), seed=1)
+    expected = nbp.sum_pool2d(x, 3, 1, 1, weights=out[:, :, :1].copy())
+    assert same_bits(nbp.sum_pool2d(x, 3, 1, 1, weights=out[:, :, :1], out=out), expected)

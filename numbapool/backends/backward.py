@@ -6,6 +6,7 @@ Sums over elements of unlike weight, and norms, are the plain sum of the windows
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -123,12 +124,10 @@ def _parts(request):
 
 
 def _exact(request, y):
-    """The values before they were rounded to a half, or to what has few digits left."""
-    if not dtypes.is_half(request.y_name):
-        if request.y_name == "float64" or not ((y != 0) & (np.abs(y) < np.finfo(y.dtype).tiny)).any():
-            return y
-        return cpu.forward(replace(request, dtype="float64", out=(None, None)), None)[0]
-    return cpu.forward(replace(request, dtype="float32", out=(None, None)), None)[0]
+    """The values before they were rounded, in memory that the caller does not have."""
+    if request.y_name == "float64":
+        return y.copy("K")
+    return cpu.forward(replace(request, dtype="float64", out=(None, None)), None)[0]
 
 
 def _weighted(request, y, sums):
@@ -136,7 +135,9 @@ def _weighted(request, y, sums):
     present, x = request.presence, request.x
     weights, (given, weight_name, kind) = present.weights, present.given
     learned = weights is not None and dtypes.is_float(weight_name)
-    y = _exact(request, y) if learned and sums is not None else None
+    y = (
+        _exact(request, y) if learned and sums is not None else None
+    )  # the gradient of a mean's weights needs it
     compute = np.dtype("float64" if "float64" in (request.x_name, request.y_name, weight_name) else "float32")
     sums = None if sums is None else sums.astype(compute, copy=False)
     covered = None if weights is None else _covered(request)
@@ -194,14 +195,13 @@ def _kept(values, there):
 
 def _clear(dx, present, x):
     """dx = 0 where nothing is there."""
+    bits = dx.view(np.ndarray).view(
+        f"i{dx.itemsize}"
+    )  # an integer times 0 is 0, whatever number it stands for
     for part in presence.slabs(dx.shape):
         there = present.there(x, part)
         if there is not None:
-            np.copyto(
-                dx[part],
-                np.zeros((), np.uint16 if isinstance(dx, containers.BFloat16) else dx.dtype),
-                where=~there,
-            )
+            np.multiply(bits[part], there.view(np.int8), out=bits[part])
 
 
 def _norm(request, y):
@@ -212,28 +212,71 @@ def _norm(request, y):
     """
     p = request.reduction.power
     x, covered = request.x, _covered(request)
-    y = numbers(_exact(request, y)).astype(np.float64)
-    width = max(int(900 / max(abs(p - 1), 1)), 1)  # binades
+    y = _exact(request, y)
+    width = 800 / max(abs(p - 1), 0.5)  # binades
 
     @np.errstate(all="ignore")
     def pullback(dy):
         dx = _new(request)
         for part in _parts(request):
-            v, there = numbers(x[part]).astype(np.float64), _there(request, covered, part)
-            _store(dx, part, _of_part(v, numbers(dy[part]), y[part], there))
+            v, there = numbers(x[part], "float64"), _there(request, covered, part)
+            bands = np.empty(v.shape, np.int32)
+            if width > NARROWEST:
+                for rows in presence.slabs(v.shape):
+                    bands[rows] = _bands(v[rows], None if there is None else there[rows], width)
+            used = np.unique(bands)
+            used = used[used != NO_BAND]
+            if len(used) > MOST_BANDS or width <= NARROWEST:
+                _store(dx, part, _norm_by_taps(request, v, numbers(dy[part], "float64"), y[part], there))
+                continue
+            dx[part] = 0
+            total = np.empty(v.shape) if len(used) else None
+            for band in used:
+                scale = 2.0 ** min(max(float(band) * width, -1020.0), 1020.0)
+                share = np.where(
+                    y[part] == 0, 0.0, numbers(dy[part], "float64") * (y[part] / scale) ** (1 - p)
+                )
+                _spread(False, request, share, total, "float64")
+                for rows in presence.slabs(v.shape):
+                    here = bands[rows] == band
+                    if not here.any():
+                        continue
+                    w = v[rows]
+                    slope = np.sign(w) * np.abs(w / scale) ** (p - 1) * total[rows]
+                    target = dx[part][rows]
+                    _store(target, ..., np.where(here, slope, numbers(target)))
         return dx
 
-    def _of_part(v, dy, y, there):
-        size = np.abs(v)
-        bands = np.where(np.isfinite(v), np.frexp(v)[1] // width, 0)
-        result = np.zeros(v.shape)
-        used = (v != 0) if there is None else (v != 0) & there
-        for band in np.unique(bands[used]):
-            scale = 2.0 ** max(min(float(band * width + width // 2), 1000.0), -1000.0)
-            share = np.where(y == 0, 0.0, dy * (y / scale) ** (1 - p))
-            total = _spread(False, request, share, np.empty(v.shape), "float64")
-            here = used & (bands == band)
-            np.copyto(result, np.sign(v) * (size / scale) ** (p - 1) * total, where=here)
-        return result
-
     return pullback
+
+
+NO_BAND = -(2**31)
+NARROWEST = 1e-5  # binades of a band
+MOST_BANDS = 32  # more are slower than a look at every tap
+
+
+def _bands(v, there, width):
+    """For every element the number of its band of magnitudes, `NO_BAND` for those that have no gradient."""
+    size = np.abs(v)
+    exponent = np.where(np.isfinite(v), np.log2(size, where=size > 0, out=np.zeros_like(size)), 0)
+    used = (v != 0) if there is None else (v != 0) & there
+    return np.where(used, np.rint(exponent / width), NO_BAND)
+
+
+def _norm_by_taps(request, v, dy, y, there):
+    """The gradient of a norm tap by tap: of any order and any range, and as slow as windows are large."""
+    p, axes = request.reduction.power, request.axes
+    dx = np.zeros(v.shape)
+    lines = []
+    for w in request.windows:
+        start, stop = w.table[:, 0], w.table[:, 1]
+        lines.append([(np.flatnonzero(start + t * w.step < stop), start, t * w.step) for t in range(w.most)])
+    for taps in itertools.product(*lines):
+        outputs, inputs = [np.arange(n) for n in y.shape], [np.arange(n) for n in v.shape]
+        for a, (some, start, offset) in zip(axes, taps, strict=True):
+            outputs[a], inputs[a] = some, start[some] + offset
+        outputs, inputs = np.ix_(*outputs), np.ix_(*inputs)
+        element, norm = v[inputs], y[outputs]
+        term = dy[outputs] * np.sign(element) * (np.abs(element) / norm) ** (p - 1)
+        np.add.at(dx, inputs, np.where((element != 0) & (norm != 0), term, 0.0))
+    return _kept(dx, there)

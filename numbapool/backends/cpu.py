@@ -39,7 +39,7 @@ def _in_parts(request, key):
     y = empty(shape, order, _result_dtype(request)) if y is None else y
     if key and keys is None:
         small = key == "places" and plans.key_kind(request.windows) == "places"
-        keys = empty(shape, order, _wide(request) if key == "weights" else np.uint8 if small else np.int64)
+        keys = empty(shape, order, np.float64 if key == "weights" else np.uint8 if small else np.int64)
     present = request.presence.apart_from(y, keys)
     if any(o is not None and np.may_share_memory(x, o) for o in (y, keys)):
         x = x.copy("K")
@@ -47,8 +47,10 @@ def _in_parts(request, key):
     for begin in range(0, x.shape[axis], step):
         part = (slice(None),) * axis + (slice(begin, begin + step),)
         samples = planes and planes.samples[(slice(None),) * free.index(axis) + part[-1:]]
-        out = y[part], (keys[part] if key else None)
-        _part(replace(request, x=x[part], out=out, presence=present.part(part)), key, samples)
+        out = y[part], (keys[part] if key and key != "weights" else None)
+        _, saved = _part(replace(request, x=x[part], out=out, presence=present.part(part)), key, samples)
+        if key == "weights":  # whose dtype follows from the layout
+            keys[part] = saved
     return y, keys
 
 
@@ -77,13 +79,16 @@ def forward(request, key, samples=None):
     if y.size == 0:
         return y, (empty(shape, order, np.int64) if keys is None else keys) if key else None
     saved = None
+    mask, weights = present.where, present.weights
+    beside = [None if a is None else a.strides for a in (mask, weights)]
     if kind == "weights":
-        saved = empty(shape, order, _wide(request))
+        dtype = plans.weights_dtype(
+            request.reduction, x.shape, x.strides, request.x_name, request.axes, request.windows, request.dtype, y.strides, present.elements, beside
+        )  # fmt: skip
+        saved = empty(shape, order, dtype)
     elif kind:
         saved = keys if key == "places" or kind == "positions" else None
         saved = empty(shape, order, np.uint8 if kind == "places" else np.int64) if saved is None else saved
-    mask, weights = present.where, present.weights
-    beside = [None if a is None else a.strides for a in (mask, weights)]
     if request.planes is not None:
         beside.append(_table_strides(request))
     plan = plans.forward(
@@ -115,12 +120,6 @@ def _result_dtype(request):
     # bfloat16 only ever comes with the array that has it
     same = request.y_name == request.x_name
     return request.x.dtype.newbyteorder("=") if same else np.dtype(request.y_name)
-
-
-def _wide(request):
-    """The dtype of sums of weights."""
-    weighted = request.presence.weights is not None
-    return np.dtype(request.reduction.types(request.x_name, request.dtype, True, weighted).end)
 
 
 def positions(request, places, out):

@@ -10,9 +10,9 @@ import numpy as np
 
 from numbapool import dtypes, threads
 from numbapool.kernels import block, build
-from numbapool.layout import canonical
-from numbapool.reductions import ALL, AVG
-from numbapool.windows import untouched
+from numbapool.layout import Canonical, canonical
+from numbapool.reductions import ALL, AVG, Types
+from numbapool.windows import Windows, untouched
 
 ROW_BYTES = 32 * 1024  # a scratch row stays in the first-level cache
 QUEUE_BYTES = 2 << 20  # rows of a queue, written once and read once, may leave the second-level cache
@@ -22,6 +22,7 @@ SMALL_ROW = 512  # rows of fewer elements are done several planes at a time
 TALL = 8  # rows from which overlapping windows go through the queue
 BROAD = 8  # columns from which windows are doubled
 ROUNDINGS = 4  # in a row that a float32 sum may take
+HALF_ROUNDINGS = 512  # the same where x is a half, whose own rounding is 2^13 times as large
 MOST_PLACES = 254  # taps that a byte can number, with one value left for none
 WHOLE_RUN = 16  # neighbours from which planes with one window are read as a whole
 LINE = 64
@@ -216,6 +217,76 @@ def _name(reduction, form, types, *rest):
     return "_".join(n for n in (reduction, form, *(names[:1] if len(set(names)) == 1 else names), *rest) if n)
 
 
+@dataclass(frozen=True)
+class _Form:
+    """Which kernel a call takes, and how it sees the arrays."""
+
+    view: Canonical
+    roles: tuple[Windows, Windows, Windows]  # of D, H, W
+    queued: bool
+    keyed: str | None  # the kind of keys that accompany the values, saved or not
+    paired: bool
+    channel: str | None  # the dtype of what accompanies the values
+    types: Types
+    template: str
+    runs: tuple | None  # how whole planes are read
+
+
+@lru_cache(maxsize=512)
+def _form(
+    reduction,
+    shape,
+    strides,
+    x_name,
+    axes,
+    windows,
+    y_name,
+    y_strides,
+    key,
+    key_strides,
+    elements,
+    beside,
+    apart,
+):
+    view = canonical(shape, axes, [strides, y_strides, key_strides, *beside], apart=apart)
+    d, h, w = _roles(view, axes, windows)
+    queued = h.step == 1 and h.most >= TALL and h.overlap and h.most > 3 * h.pace
+    narrow, broad = (reduction.types(x_name, y_name, wide, bool(elements.weights)) for wide in (False, True))
+    half = dtypes.is_half(x_name)  # whose own rounding hides those of many float32
+    precise = narrow != broad and d.most * h.most + w.most - 2 > (HALF_ROUNDINGS if half else ROUNDINGS)
+    keyed = key_kind(windows) if reduction.selecting and reduction.power and not key else key
+    keyed = None if keyed == "weights" else keyed
+    runs = None if beside else _runs(view, (d, h, w), shape, axes, strides, x_name, keyed)
+    is_large = precise or queued or w.most >= BROAD or keyed == "positions"
+    types = broad if precise or ((is_large or runs) and not half) else narrow
+    paired = bool(reduction.mean and elements) or reduction.scaled(x_name)
+    channel = types.end if paired else {"places": "uint8", "positions": "int64"}.get(keyed)
+    template = "whole" if runs else "large" if is_large else "rows"
+    return _Form(view, (d, h, w), queued, keyed, paired, channel, types, template, runs)
+
+
+def weights_dtype(reduction, shape, strides, x_name, axes, windows, y_name, y_strides, elements, beside):
+    """The dtype in which a call saves sums of weights."""
+    beside = tuple(b for b in beside if b is not None)
+    return _form(
+        reduction, shape, strides, x_name, axes, windows, y_name, y_strides, "weights", y_strides, elements, beside, False
+    ).channel  # fmt: skip
+
+
+def _kernel(reduction, form, key, elements, apart):
+    from numbapool.kernels import bind, large, rows, whole
+
+    accompanied = "paired" if form.paired else form.keyed or ""
+    name = _name(
+        reduction.name, form.template, form.types,
+        f"{'' if key or not form.channel else 'unsaved_'}{accompanied}", elements.name, "planes" if apart else "",
+    )  # fmt: skip
+    template = {"whole": whole, "large": large, "rows": rows}[form.template]
+    return build.kernel(
+        template, lambda: bind.forward(reduction, form.types, form.channel, bool(key), elements, apart), name
+    )
+
+
 @lru_cache(maxsize=512)
 def forward(
     reduction, shape, strides, x_name, axes, windows, y_name, divisor, y_strides, key, key_strides,
@@ -247,56 +318,24 @@ def forward(
     plane_strides : tuple of int, optional
         Byte strides of the tables of planes that have windows of their own, 0 along the pooled axes; `windows` then contain those.
     """
-    from numbapool.kernels import bind, large, rows
-    from numbapool.kernels import whole as whole_planes
+    from numbapool.kernels import bind
 
     beside = {"M": mask_strides, "V": weight_strides, "P": plane_strides}
     beside = {letter: steps for letter, steps in beside.items() if steps is not None}
-    arrays = [strides, y_strides, key_strides or y_strides, *beside.values()]
-    view = canonical(shape, axes, arrays, apart=plane_strides is not None)
-    d, h, w = _roles(view, axes, windows)
-    queued = h.step == 1 and h.most >= TALL and h.overlap and h.most > 3 * h.pace
-    weighted = bool(elements.weights)
-    narrow, broad = (reduction.types(x_name, y_name, wide, weighted) for wide in (False, True))
-    precise = narrow != broad and d.most * h.most + w.most - 2 > ROUNDINGS
-    keyed = key_kind(windows) if reduction.selecting and reduction.power and not key else key
-    whole = (
-        _runs(view, (d, h, w), shape, axes, arrays[0], x_name, keyed)
-        if not (beside or key == "weights")
-        else None
-    )
-    is_large = whole or precise or queued or w.most >= BROAD or keyed == "positions"
-    types = broad if is_large or key == "weights" else narrow
-    paired = (reduction.mean and elements) or reduction.scaled(x_name)
-    channel = types.end if paired else {"places": "uint8", "positions": "int64"}.get(keyed)
-    name = _name(
-        reduction.name, "whole" if whole else "large" if is_large else "rows", types,
-        f"{'' if key or not channel else 'unsaved_'}{'paired' if paired else keyed or ''}", elements.name, "planes" if plane_strides else "",
+    form = _form(
+        reduction, shape, strides, x_name, axes, windows, y_name, y_strides, key, key_strides or y_strides, elements,
+        tuple(beside.values()), plane_strides is not None,
     )  # fmt: skip
-    kernel = build.kernel(
-        whole_planes if whole else large if is_large else rows,
-        lambda: bind.forward(reduction, types, channel, bool(key), elements, plane_strides is not None),
-        name,
-    )
+    view, (d, h, w), queued, keyed, paired, channel, types = (
+        form.view, form.roles, form.queued, form.keyed, form.paired, form.channel, form.types,
+    )  # fmt: skip
+    is_large = form.template != "rows"
+    kernel = _kernel(reduction, form, key, elements, plane_strides is not None)
     lanes = bind.lanes_of(types, channel)
     acc, x_item, y_item = (dtypes.itemsize(n) for n in (types.acc, types.x, types.y))
     key_item = dtypes.itemsize(channel) if channel else 0
-
-    if whole:
-        return _whole(
-            kernel,
-            view,
-            (d, h, w),
-            whole,
-            types,
-            lanes,
-            shape,
-            y_item,
-            key_item,
-            bool(key),
-            reduction,
-            divisor,
-        )
+    if form.runs:
+        return _whole(kernel, form, lanes, shape, y_item, key_item, bool(key), divisor)
     fields, capacity = _tiles(view, d, h, w, acc, lanes, x_item, queued, plane_strides is not None)
     if not (is_large or w.regular):
         fields["TAPS_W"] = 1  # small windows are merged from single elements
@@ -393,9 +432,10 @@ def _role(view, roles, axis):
     return roles[view.axes.index(axis)]
 
 
-def _whole(kernel, view, roles, runs, types, lanes, shape, y_item, key_item, saved, reduction, divisor):
+def _whole(kernel, form, lanes, shape, y_item, key_item, saved, divisor):
     """The plan of a kernel that reads whole planes."""
-    run, d, h, base, steps = runs
+    view, roles, types = form.view, form.roles, form.types
+    run, d, h, base, steps = form.runs
     acc, x_item = dtypes.itemsize(types.acc), dtypes.itemsize(types.x)
     if divisor is not None:
         d, h = _with_column(d, block.EXTENT, 1), _with_column(h, block.EXTENT, 1)
@@ -468,9 +508,8 @@ def weighted(mean, shape, strides, x_name, axes, windows, dy_name, divisor, dy_s
 
     view, (d, h, w) = _backward_view(shape, strides, axes, windows, dy_strides)
     td, th, tw = d.transposed, h.transposed, w.transposed_line
-    types = AVG.types(
-        dy_name, x_name, td.most * th.most * (w.most if w.regular else tw.most) > 16 * ROUNDINGS
-    )
+    limit = 16 * (HALF_ROUNDINGS if dtypes.is_half(dy_name) else ROUNDINGS)
+    types = AVG.types(dy_name, x_name, td.most * th.most * (w.most if w.regular else tw.most) > limit)
     name = _name("avg", "spread", types)
     kernel = build.kernel(spread, lambda: bind.backward(types, None), name)
     lanes = bind.lanes_for(types.x, types.acc, types.y)
@@ -504,8 +543,6 @@ def weighted(mean, shape, strides, x_name, axes, windows, dy_name, divisor, dy_s
 @lru_cache(maxsize=512)
 def _plain(windows):
     """The transposed windows of windows with stride 1: they slide by one as well, over the outputs themselves."""
-    from numbapool.windows import Windows
-
     kernel, _, before = windows.regular
     return Windows(
         windows.count,

@@ -26,7 +26,7 @@ def adaptive_request(
     present = presence.checked(x, nan_policy, where, weights)
     pooled, windows, _ = recall(_adaptive, x.shape, n, axes, output_size)
     indices = arguments.flag(return_indices, "return_indices")
-    dtype = arguments.result_dtype(dtype, dtypes.name_of(x.dtype), reduction.mean)
+    dtype = arguments.result_dtype(dtype, dtypes.name_of(x.dtype))
     return checked(
         Request(reduction, x, pooled, windows, dtype, indices, None, present, kind=kind), nan_policy, out
     )
@@ -41,7 +41,7 @@ def global_request(
     present = presence.checked(x, nan_policy, where, weights)
     pooled, windows, shape_out = recall(_global, x.shape, axes, arguments.flag(keepdims, "keepdims"))
     indices = arguments.flag(return_indices, "return_indices")
-    dtype = arguments.result_dtype(dtype, dtypes.name_of(x.dtype), reduction.mean)
+    dtype = arguments.result_dtype(dtype, dtypes.name_of(x.dtype))
     restored = None
     if len(pooled) > MOST_AXES:
         (x, where, weights), pooled, restored = _merged((x, present.where, present.weights), pooled)
@@ -69,6 +69,8 @@ def _adaptive(shape, n, axes, output_size):
 
 def _global(shape, axes, keepdims):
     """The axes to pool, ascending, their windows, and the shape of the result if it is not x's with ones."""
+    if axes is None and not shape:
+        raise ValueError("x must have at least one axis to pool")
     axes = tuple(range(len(shape))) if axes is None else axes
     n = len(axes) if arguments.is_sequence(axes) else 1
     if n == 0:

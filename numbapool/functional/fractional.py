@@ -97,6 +97,7 @@ def _ratio(value, n):
     """`output_ratio=` as None or one float per pooled axis."""
     if value is None:
         return None
+    value = value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
     values = tuple(value) if arguments.is_sequence(value) else (value,) * n
     if len(values) != n:
         raise ValueError(
@@ -123,6 +124,8 @@ def _superset(shape, n, axes, kernel_size, output_size, ratio):
         counts = tuple(int(shape[a] * r) for a, r in zip(given, ratio, strict=True))
     by_axis = {}
     for a, k, count in zip(given, kernel, counts, strict=True):
+        if k > shape[a]:
+            raise ValueError(f"kernel_size must be at most {shape[a]}, the elements along axis {a}, not {k}")
         if count < 1 or count + k - 1 > shape[a]:
             raise ValueError(
                 f"{'output_size' if ratio is None else 'output_ratio'} must give from 1 to {shape[a] - k + 1} windows of kernel_size {k} "
@@ -139,6 +142,8 @@ def _samples(value, rng, lead, n):
     """One number per plane and pooled axis, within [0, 1]."""
     shape = (*lead, n)
     if value is None:
+        if isinstance(rng, (bool, np.bool_)):
+            raise TypeError(f"rng must be None, an int or a numpy.random.Generator, not {rng!r}")
         try:
             return np.random.default_rng(rng).random(shape)
         except (TypeError, ValueError) as error:

@@ -192,7 +192,7 @@ class Call:
         x = x.astype(x.dtype.newbyteorder("="))
         if not (x.dtype.kind in "biu" or is_floating(x.dtype)):
             raise TypeError(f"x must be bool, integer or floating of at most 64 bits, got {x.dtype}")
-        axes = given["axes"] if given["axes"] is not None else range(-n, 0)
+        axes = given["axes"] if given["axes"] is not None else range(-(n or x.ndim), 0)
         axes = [axes] if np.ndim(axes) == 0 else list(axes)
         self.n = n = len(axes) if n is None else n
         known = all(-x.ndim <= a < x.ndim for a in axes)
