@@ -12,7 +12,7 @@ def config(start=False):
     Parameters
     ----------
     start : bool
-        Start Numba's threading layer to learn which one it is. (It then exists in this process, see the page on threads.)
+        Make the launcher of threads to learn whether there can be one.
 
     Returns
     -------

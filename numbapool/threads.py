@@ -1,35 +1,37 @@
 """Bands over threads: how many, and on whose.
 
-A call is cut into bands of work items. Numba's threading layer runs them, whichever one Numba is set to, or threads of
-our own where that layer cannot; one band, a busy layer or none at all means the caller's thread. It is the same
-machine code every time, and therefore the same bits.
+A call is cut into parts, ranges of its work items, and whoever is free takes the next one: the caller, and helpers of
+our own. The caller waits for the helpers that have joined in and for no others, so one that wakes late costs nothing.
+It is the same machine code on the same items every time, and therefore the same bits.
+
+Why not Numba's threading layer. The end of an OpenMP region waits for the whole team. A team that sleeps is often woken on
+the caller's CPU, at least in a virtual machine, and there the two spin in turn, a scheduler's tick each: 4 or 8 ms for
+a call of 0.1 ms. OpenMP also ends the child of a fork, and Numba's workqueue ends a process in which two threads launch
+at once. Numba's layer is neither started nor changed here.
 """
 
 import ctypes
 import functools
-import itertools
 import math
 import os
-import queue
 import sys
 import threading
-import time
+from typing import Any
 
 from numbapool import settings
 
+PARTS = 16  # per thread: the last ones to finish are apart by a part
+SPINS = 2000  # looks at a word before a thread goes to sleep: 50 µs on Zen 4
+JOBS = 4  # calls that share the helpers; another one runs on its caller's thread
+MOST = 255  # helpers
+
 _lock = threading.Lock()
-_layer = None  # name of the layer in use; "" if none can be had
-_launch = None  # C function launch(band, args, items, bands, threads); None: the crew runs the bands
-_busy = ctypes.c_int32(0)  # 1 while a launch runs under OpenMP
-_sequential = False  # for ever: a child whose parent had started OpenMP
-# OpenMP keeps a team of threads for every thread that ever launched, so only one may. Since when nobody has the right:
-_teams = [-math.inf]
-_local = threading.local()
+_launch: Any = None  # C function launch(crew, band, args, items, parts, helpers); False if it cannot be had
 
 
 def bands(items, nbytes):
     """
-    Into how many bands a call should be cut now.
+    On how many threads a call should run now, each with a scratch slot of its own.
 
     Parameters
     ----------
@@ -38,14 +40,14 @@ def bands(items, nbytes):
     nbytes : int
         Bytes that it reads and writes.
     """
-    if nbytes < settings.get("parallel_threshold") or items < 2 or _sequential or _layer == "":
+    if nbytes < settings.get("parallel_threshold") or items < 2:
         return 1
     return min(threads(), items)
 
 
 def launch(kernel, args, items, bands):
     """
-    Run a kernel over all items: band i does the items ``i*items//bands … (i+1)*items//bands`` in scratch slot i.
+    Run a kernel over all items, on at most `bands` threads with the scratch slots ``0 … bands-1``.
 
     Parameters
     ----------
@@ -55,22 +57,18 @@ def launch(kernel, args, items, bands):
     items, bands : int
     """
     address = args if type(args) is int else args.ctypes.data
-    if bands <= 1:
+    if bands > 1:
+        bands = min(bands, _numba_limit(), MOST + 1)
+    if bands <= 1 or kernel.address is None or not (_launch or start()):
         kernel.call(address, 0, 0, items)
-    elif kernel.address is None or _sequential or not (_layer or start()):
-        for i in range(bands):
-            kernel.call(address, i, i * items // bands, (i + 1) * items // bands)
-    elif _launch is not None and (_layer != "omp" or _has_team()):
-        # the launcher is C from here on: an interrupt waits for its end, nothing can be left locked or unset
-        _launch(kernel.address, address, items, bands, min(bands, _numba_limit()))
     else:
-        _crew.run(kernel.call, address, items, bands, min(bands, _numba_limit()) - 1)
+        # C from here on: an interrupt waits for its end, nothing can be left locked or half done
+        _launch(_crew.at(bands - 1), kernel.address, address, items, min(items, PARTS * bands), bands - 1)
 
 
 def threads():
     """Threads that a call of this thread may use now."""
-    numba = _numba()
-    if numba.config.DISABLE_JIT or _sequential or _layer == "":
+    if _numba().config.DISABLE_JIT or _launch is False:
         return 1
     chosen = settings.get("num_threads")
     if chosen is not None:
@@ -79,17 +77,8 @@ def threads():
 
 
 def layer():
-    """The threading layer in words."""
-    if _sequential:
-        return "none (forked from a process that used OpenMP): sequential"
-    if _layer == "":
-        return "none could be loaded: sequential"
-    loaded = sys.modules.get("numba.np.ufunc.parallel")
-    if loaded is not None and loaded._is_initialized:
-        return loaded._threading_layer
-    config = _numba().config
-    wanted = str(config.THREADING_LAYER)
-    return f"not started ({', '.join(config.THREADING_LAYER_PRIORITY) if wanted == 'default' else wanted})"
+    """Whose threads they are, in words."""
+    return "none could be had: sequential" if _launch is False else "numbapool's own"
 
 
 # ---------------------------------------------------------------------------------------------- how many
@@ -188,246 +177,294 @@ def _read(root, path):
 
 
 def start():
-    """Start Numba's threading layer if it is not running; False if there is none, and every call is sequential then."""
-    global _layer, _launch
-    if _layer is None and not _sequential:
+    """Make the launcher if there is none; False if it cannot be had, and every call is sequential then."""
+    global _launch
+    if _launch is None:
         with _lock:
-            if _layer is None:
+            if _launch is None:
                 try:
-                    name, function = _start()
+                    from numbapool.kernels import build
+
+                    _launch = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 6)(build.launcher(_launcher()))
                 except Exception:
-                    name, function = "", None
-                _launch = function
-                _layer = name  # last: whoever sees it needs the function
-    return bool(_layer) and not _sequential
-
-
-def _start():
-    from llvmlite import binding as ll
-    from numba.np.ufunc import parallel
-
-    from numbapool.kernels import build
-
-    parallel._launch_threads()
-    name = parallel.threading_layer()
-    if name == "workqueue":
-        return name, None
-    symbols = [ll.address_of_symbol(s) for s in ("numba_parallel_for", "get_num_threads", "set_num_threads")]
-    if None in symbols:
-        return name, None
-    address = build.launcher(_launcher(symbols, ctypes.addressof(_busy) if name == "omp" else 0))
-    return name, ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 5)(address)
-
-
-def _launcher(symbols, busy):
-    """
-    LLVM IR of ``launch(band, args, items, bands, threads)``.
-
-    It calls what a `prange` of Numba ends in, `numba_parallel_for`, with a loop over bands as the body. Compared with
-    a compiled `prange` the number of threads is an argument and not Numba's own setting (which this puts back), the
-    GIL is not asked for, and nothing has to be typed or lowered: the function is ready in a few milliseconds. `busy`
-    is the address of a flag that is set while a launch runs, or 0: a second launch then runs its bands on its own
-    thread, since the first one has the CPUs.
-    """
-    from llvmlite import ir
-
-    i32, i64, void = ir.IntType(32), ir.IntType(64), ir.VoidType()
-    words = i64.as_pointer()
-    parallel_for, get_threads, set_threads = symbols
-    module = ir.Module("launcher")
-
-    def function(name, *types):
-        f = ir.Function(module, ir.FunctionType(void, types), name)
-        return f, ir.IRBuilder(f.append_basic_block())
-
-    def at(b, address, signature):
-        return b.inttoptr(i64(address), signature.as_pointer())
-
-    def word(b, pointer, i=0):
-        return b.load(b.gep(pointer, [i64(i)]))
-
-    def block(b, *values):
-        pointer = b.alloca(i64, len(values))
-        for i, value in enumerate(values):
-            b.store(value, b.gep(pointer, [i64(i)]))
-        return pointer
-
-    # some(job, first, count): the bands first … first+count-1 of a job (band, args, items, bands)
-    some, b = function("some", words, i64, i64)
-    some.linkage = "internal"
-    job, first, count = some.args
-    band = b.inttoptr(word(b, job), ir.FunctionType(void, [i64] * 4).as_pointer())
-    args, items, bands = (word(b, job, i) for i in (1, 2, 3))
-    last, entry, loop, end = b.add(first, count), b.block, b.append_basic_block(), b.append_basic_block()
-    b.cbranch(b.icmp_signed("<", first, last), loop, end)
-    b.position_at_end(loop)
-    i = b.phi(i64)
-    i.add_incoming(first, entry)
-    following = b.add(i, i64(1))
-    lo, hi = (b.sdiv(b.mul(k, items), bands) for k in (i, following))
-    b.call(band, [args, i, lo, hi])
-    i.add_incoming(following, loop)
-    b.cbranch(b.icmp_signed("<", following, last), loop, end)
-    b.position_at_end(end)
-    b.ret_void()
-
-    # body(args, dimensions, steps, data): what a layer calls for some iterations. The one array starts at address 0 and has a
-    # step of 1, so that the address it is given is the number of the first iteration.
-    body, b = function("body", words, words, words, words)
-    body.linkage = "internal"
-    b.call(some, [body.args[3], word(b, body.args[0]), word(b, body.args[1])])
-    b.ret_void()
-
-    launch, b = function("launch", *[i64] * 5)
-    band, args, items, bands, threads = launch.args
-    job = block(b, band, args, items, bands)
-    if busy:
-        flag = at(b, busy, i32)
-        taken = b.extract_value(b.cmpxchg(flag, i32(0), i32(1), "acquire", "monotonic"), 1)
-        with b.if_then(b.not_(taken), likely=False):
-            b.call(some, [job, i64(0), bands])
-            b.ret_void()
-    before = b.call(at(b, get_threads, ir.FunctionType(i32, [])), [])
-    i8p = ir.IntType(8).as_pointer()
-    pointers = [b.bitcast(p, i8p) for p in (body, block(b, i64(0)), block(b, bands), block(b, i64(1)), job)]
-    call = at(b, parallel_for, ir.FunctionType(void, [i8p] * 5 + [i64] * 3))
-    b.call(call, [*pointers, i64(0), i64(1), threads])
-    b.call(at(b, set_threads, ir.FunctionType(void, [i32])), [before])
-    if busy:
-        b.store_atomic(i32(0), flag, "release", 4)
-    b.ret_void()
-    return module
-
-
-class _Team:
-    """The right to launch under OpenMP; free for another thread when the one that has it ends."""
-
-    def __init__(self):
-        _teams.pop()
-        self.free, self.now = _teams.append, time.monotonic  # globals may be gone when the interpreter ends
-
-    def __del__(self):
-        if hasattr(self, "free"):
-            self.free(self.now())
-
-
-def _has_team():
-    if hasattr(_local, "team"):
-        return True
-    try:
-        if (
-            time.monotonic() - _teams[0] < 1
-        ):  # the team of the thread that had the right may still be on its way out
-            return False
-        _local.team = _Team()
-    except IndexError:
-        return False
-    return True
+                    _launch = False
+    return bool(_launch)
 
 
 class _Crew:
     """
-    Threads of our own for what Numba's layers cannot do: its workqueue aborts the process if a second thread launches
-    while one does, be it a kernel of somebody else's, and OpenMP keeps a team for every thread that launches.
+    The helpers: daemon threads that are in C for good and know nothing of the GIL.
 
-    A run offers its bands to the crew and works on them itself; whoever is free takes the next one. A crew that is busy with
-    other runs therefore delays nothing, and any number of runs share its threads.
+    Their memory is words of 64 bits, see `_launcher`; it is never freed, since they look at it until the process ends.
     """
 
     def __init__(self):
-        self.offers: queue.SimpleQueue = queue.SimpleQueue()
-        self.threads = 0
+        memory = (ctypes.c_int64 * (_WORDS + 8))()
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(memory))
+        self.address = -(-ctypes.addressof(memory) // 64) * 64
+        self.words = (ctypes.c_int64 * _WORDS).from_address(self.address)
+        self.size = 0
+        for j in range(JOBS):
+            self.words[_job(j) + _CALLER + _LOCK] = _closed_lock()
 
-    def run(self, call, address, items, bands, helpers):
-        counter = itertools.count()  # atomic under the GIL
+    def at(self, helpers):
+        """The address of the crew, in which there are now so many helpers, if they can be had."""
+        if self.size < helpers:
+            with _lock:
+                while self.size < helpers:
+                    i = self.size
+                    help = functools.partial(self.help, i, threading.get_native_id())
+                    # counted before it starts: an interrupt must not make two of one number
+                    self.size = self.words[_SIZE] = i + 1
+                    try:
+                        threading.Thread(target=help, name="numbapool", daemon=True).start()
+                    except RuntimeError:  # no more threads to be had, or the interpreter is ending
+                        self.size = i
+                        break
+        return self.address
 
-        def work():
-            for i in counter:
-                if i >= bands:
-                    return
-                call(address, i, i * items // bands, (i + 1) * items // bands)
+    def help(self, i, starter):
+        me, thread = _helper(i), threading.get_native_id()
+        if thread != starter:  # else this is no thread but a greenlet, and everybody would wait for it
+            self.words[me : me + 4] = 0, _closed_lock(), thread, -1
+            _launch(self.address, 0, self.address + 8 * me, 0, 0, 0)
 
-        # A ticket is an RLock: the helper that gets it works, and one that comes too late does not. The caller takes all of them in the
-        # end, which waits for those at work. Taking one twice does no harm, so an interrupt may come at any time.
-        tickets = [threading.RLock() for _ in range(helpers)]
-        interrupt = None
-        try:
-            self.grow(helpers)
-            for ticket in tickets:
-                self.offers.put((ticket, work))
-            work()
-        except BaseException as e:
-            interrupt = e
-        while True:
-            try:
-                for ticket in tickets:
-                    ticket.acquire()
-                break
-            except BaseException as e:
-                interrupt = e
-        if interrupt is not None:
-            raise interrupt
 
-    def grow(self, size):
-        with _lock:
-            while self.threads < size:
-                try:
-                    threading.Thread(target=self.help, name="numbapool", daemon=True).start()
-                except RuntimeError:  # no more threads to be had, or the interpreter is ending
-                    break
-                self.threads += 1
+def _closed_lock():
+    """A lock of Python's, taken. Python's own are the same on every platform, and need no GIL."""
+    allocate = ctypes.CFUNCTYPE(ctypes.c_void_p)(("PyThread_allocate_lock", ctypes.pythonapi))
+    acquire = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int)(
+        ("PyThread_acquire_lock", ctypes.pythonapi)
+    )
+    lock = allocate()
+    if not lock:
+        raise MemoryError("no more locks to be had")
+    acquire(lock, 1)
+    return lock
 
-    def help(self):
-        offers = self.offers
-        while True:
-            ticket, work = offers.get()
-            if ticket.acquire(blocking=False):
-                try:
-                    work()
-                finally:
-                    ticket.release()
-            del ticket, work
+
+# The words of a crew: calls that it was offered, helpers; then its jobs, of two cache lines each, and the helpers.
+_OFFERS, _SIZE = 0, 8
+_BUSY, _SEATS, _BAND, _ARGS, _ITEMS, _PARTS, _NEXT, _DONE, _CALLER = 0, 1, 2, 3, 4, 5, 8, 9, 10
+_ASLEEP, _LOCK, _THREAD, _AVOIDS = range(4)  # of a helper; a job's caller has the first two, and no thread
+
+
+def _job(j):
+    return 16 + 16 * j
+
+
+def _helper(i):
+    return _job(JOBS) + 4 * i
+
+
+_WORDS = _helper(MOST)
+
+
+def _launcher():
+    """
+    LLVM IR of ``launch(crew, band, args, items, parts, helpers)``; with ``band = 0`` a helper's life, ``args`` being its words.
+
+    ::
+
+        launch:  job = a job of the crew that is not busy; if there is none, band(args, 0, 0, items) and return
+                 job.band, .args, .items, .parts = …;  job.next = job.done = 0
+                 job.seats = helpers;  offers += 1;  wake two
+                 work(job, 0)
+                 joined = helpers - swap(job.seats, 0)            # whoever comes later finds no seat
+                 wait until job.done == joined
+
+        helper:  for ever:
+                     seen = offers
+                     for job in jobs:
+                         if job.seats > 0: seat = job.seats--;  wake two;  work(job, seat);  job.done++;  wake the caller
+                     wait until offers != seen
+
+        work(job, slot):  while (i = job.next++) < job.parts:  band(args, slot, part i of the items)
+
+    To wait is to look `SPINS` times, for a call that follows at once, and then to sleep on a lock: whoever changes the flag
+    "asleep" from 1 to 0 owes the sleeper a release, so none is lost and none is left over. One woken wakes two
+    more, so that many are awake in a few steps. On Linux a helper is told to avoid the CPU of the one that wakes it: it would
+    otherwise often be put there to wait for its end.
+    """
+    from llvmlite import binding as ll
+    from llvmlite import ir
+
+    i1, i32, i64, void = ir.IntType(1), ir.IntType(32), ir.IntType(64), ir.VoidType()
+    words = i64.as_pointer()
+    module = ir.Module("launcher")
+
+    def function(name, *types, result=void):
+        f = ir.Function(module, ir.FunctionType(result, types), name)
+        f.linkage = "external" if name == "launch" else "internal"
+        return f, ir.IRBuilder(f.append_basic_block()), f.args
+
+    def foreign(b, address, result, *types):
+        return b.inttoptr(i64(address), ir.FunctionType(result, types).as_pointer())
+
+    def python(b, name, *types):
+        return foreign(b, ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value, void, *types)
+
+    def at(b, p, i):
+        return b.gep(p, [i64(i)])
+
+    def word(b, p, i):
+        return b.load(at(b, p, i))
+
+    def look(b, p, i=0):
+        return b.load_atomic(at(b, p, i), "seq_cst", 8)
+
+    def change(b, how, p, i, value):
+        return b.atomic_rmw(how, at(b, p, i), value if isinstance(value, ir.Value) else i64(value), "seq_cst")
+
+    def test(b, x, how, y=0):
+        return b.icmp_signed(how, x, y if isinstance(y, ir.Value) else x.type(y))
+
+    def leave_if(b, condition, *value):
+        with b.if_then(condition):
+            b.ret(*value) if value else b.ret_void()
+
+    def two(b, most):
+        return b.select(test(b, most, "<", 2), most, i64(2))
+
+    def loop(b):
+        block = b.append_basic_block()
+        b.branch(block)
+        b.position_at_end(block)
+        return block
+
+    # work(job, slot)
+    work, b, (job, slot) = function("work", words, i64)
+    band = b.inttoptr(word(b, job, _BAND), ir.FunctionType(void, [i64] * 4).as_pointer())
+    args, items, parts = (word(b, job, i) for i in (_ARGS, _ITEMS, _PARTS))
+    again = loop(b)
+    i = change(b, "add", job, _NEXT, 1)
+    leave_if(b, test(b, i, ">=", parts))
+    b.call(band, [args, slot, *(b.sdiv(b.mul(k, items), parts) for k in (i, b.add(i, i64(1))))])
+    b.branch(again)
+
+    # avoid(sleeper): from now on, the CPU of this thread
+    avoid, b, (sleeper,) = function("avoid", words)
+    addresses = [ll.address_of_symbol(f"sched_{n}") for n in ("getcpu", "getaffinity", "setaffinity")]
+    if all(addresses):
+        get_cpu = foreign(b, addresses[0], i32)
+        get_mask, set_mask = (foreign(b, a, i32, i32, i64, words) for a in addresses[1:])
+        thread, cpu = b.trunc(word(b, sleeper, _THREAD), i32), b.sext(b.call(get_cpu, []), i64)
+        leave_if(b, test(b, thread, "=="))  # no helper, but a caller
+        leave_if(b, test(b, cpu, "==", word(b, sleeper, _AVOIDS)))
+        mask = b.alloca(i64, 1024 // 64)
+        leave_if(b, test(b, b.call(get_mask, [i32(0), i64(128), mask]), "!="))  # more CPUs than that
+        leave_if(b, test(b, cpu, "<"))
+        b.store(cpu, at(b, sleeper, _AVOIDS))
+        cell = b.gep(mask, [b.lshr(cpu, i64(6))])
+        b.store(b.and_(b.load(cell), b.not_(b.shl(i64(1), b.and_(cpu, i64(63))))), cell)
+        b.call(set_mask, [thread, i64(128), mask])  # refused if no CPU is left
+    b.ret_void()
+
+    # rouse(sleeper): 1 if it slept
+    rouse, b, (sleeper,) = function("rouse", words, result=i64)
+    leave_if(b, test(b, look(b, sleeper, _ASLEEP), "=="), i64(0))
+    leave_if(b, test(b, change(b, "xchg", sleeper, _ASLEEP, 0), "=="), i64(0))
+    b.call(avoid, [sleeper])
+    b.call(python(b, "PyThread_release_lock", i64), [word(b, sleeper, _LOCK)])
+    b.ret(i64(1))
+
+    # wake(crew, most): so many sleeping helpers, or all
+    wake, b, (crew, most) = function("wake", words, i64)
+    i, left = b.alloca(i64), b.alloca(i64)
+    b.store(i64(0), i)
+    b.store(most, left)
+    size = look(b, crew, _SIZE)
+    again = loop(b)
+    leave_if(b, b.or_(test(b, b.load(left), "=="), test(b, b.load(i), ">=", size)))
+    helper = b.gep(crew, [b.add(i64(_helper(0)), b.mul(b.load(i), i64(_helper(1) - _helper(0))))])
+    b.store(b.sub(b.load(left), b.call(rouse, [helper])), left)
+    b.store(b.add(b.load(i), i64(1)), i)
+    b.branch(again)
+
+    # wait(sleeper, cell, value, differs): until the cell has, or has not, the value
+    pauses = {"x86_64": ("llvm.x86.sse2.pause", []), "aarch64": ("llvm.aarch64.isb", [i32(15)])}
+    machine = ll.get_process_triple().partition("-")[0].replace("arm64", "aarch64")
+    name, operands = pauses.get(machine, ("llvm.donothing", []))
+    pause = ir.Function(module, ir.FunctionType(void, [o.type for o in operands]), name)
+    wait, b, (sleeper, cell, value, differs) = function("wait", words, words, i64, i1)
+    n = b.alloca(i64)
+    b.store(i64(0), n)
+
+    def over():
+        return b.xor(test(b, look(b, cell), "==", value), differs)
+
+    again, tired = loop(b), b.append_basic_block()
+    leave_if(b, over())
+    b.call(pause, operands)
+    b.store(b.add(b.load(n), i64(1)), n)
+    b.cbranch(test(b, b.load(n), "<", SPINS), again, tired)
+    b.position_at_end(tired)
+    again = loop(b)
+    change(b, "xchg", sleeper, _ASLEEP, 1)
+    with b.if_then(over()):
+        leave_if(b, test(b, change(b, "xchg", sleeper, _ASLEEP, 0), "!="))
+    b.call(python(b, "PyThread_acquire_lock", i64, i32), [word(b, sleeper, _LOCK), i32(1)])
+    leave_if(b, over())
+    b.branch(again)
+
+    # join(crew, job): a helper's part in it
+    join, b, (crew, job) = function("join", words, words)
+    again = loop(b)
+    seat = look(b, job, _SEATS)
+    leave_if(b, test(b, seat, "=="))
+    others = b.sub(seat, i64(1))
+    taken = b.extract_value(b.cmpxchg(at(b, job, _SEATS), seat, others, "seq_cst", "seq_cst"), 1)
+    with b.if_then(b.not_(taken)):
+        b.branch(again)
+    b.call(wake, [crew, two(b, others)])
+    b.call(work, [job, seat])
+    change(b, "add", job, _DONE, 1)
+    b.call(rouse, [at(b, job, _CALLER)])
+    b.ret_void()
+
+    # run(crew, job, band, args, items, parts, helpers)
+    run, b, (crew, job, *given, helpers) = function("run", words, words, *[i64] * 5)
+    for i, value in zip((_BAND, _ARGS, _ITEMS, _PARTS, _NEXT, _DONE), (*given, i64(0), i64(0)), strict=True):
+        b.store(value, at(b, job, i))
+    change(b, "xchg", job, _SEATS, helpers)
+    change(b, "add", crew, _OFFERS, 1)
+    b.call(wake, [crew, two(b, helpers)])
+    b.call(work, [job, i64(0)])
+    joined = b.sub(helpers, change(b, "xchg", job, _SEATS, 0))
+    b.call(wait, [at(b, job, _CALLER), at(b, job, _DONE), joined, i1(0)])
+    change(b, "xchg", job, _BUSY, 0)
+    b.ret_void()
+
+    _, b, (crew, *given) = function("launch", *[i64] * 6)
+    crew, (band, args, items, *_) = b.inttoptr(crew, words), given
+    jobs = [at(b, crew, _job(j)) for j in range(JOBS)]
+    with b.if_then(test(b, band, "==")):
+        again = loop(b)
+        seen = look(b, crew, _OFFERS)
+        for job in jobs:
+            b.call(join, [crew, job])
+        b.call(wait, [b.inttoptr(args, words), at(b, crew, _OFFERS), seen, i1(1)])
+        b.branch(again)
+    for job in jobs:
+        with b.if_then(test(b, change(b, "xchg", job, _BUSY, 1), "==")):
+            b.call(run, [crew, job, *given])
+            b.ret_void()
+    b.call(b.inttoptr(band, ir.FunctionType(void, [i64] * 4).as_pointer()), [args, i64(0), i64(0), items])
+    b.ret_void()
+    return module
 
 
 _crew = _Crew()
 
 
 # ---------------------------------------------------------------------------------------------- fork
-#
-# A child must not use the OpenMP that its parent had started, whoever started it: GNU's then ends the child.
-
-_had_openmp = False
-
-
-def _openmp_runs():
-    loaded = sys.modules.get("numba.np.ufunc.parallel")
-    return loaded is not None and loaded._is_initialized and loaded._threading_layer == "omp"
-
-
-def _forked_worker():
-    """Whether this is a worker of multiprocessing that began as a copy of its parent."""
-    process = sys.modules.get("multiprocessing.process")
-    return (
-        process is not None
-        and process.parent_process() is not None
-        and "--multiprocessing-fork" not in sys.orig_argv
-    )
-
-
-def _before_fork():
-    global _had_openmp
-    _had_openmp = _openmp_runs()
 
 
 def _after_fork_in_child():
-    global _lock, _crew, _sequential
-    _lock, _crew = threading.Lock(), _Crew()
-    _busy.value = 0
+    global _lock, _crew
+    _lock, _crew = threading.Lock(), _Crew()  # the helpers stayed with the parent
     _fixed_limit.cache_clear()
-    _sequential = _sequential or _had_openmp
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)
-if _openmp_runs() and _forked_worker():  # imported after the fork, so the hooks above did not see it
-    _sequential = True
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,7 +1,8 @@
-"""Threads and processes: every threading layer in fresh interpreters, with a kernel of the tests' own and with max_pool2d."""
+"""Threads and processes, under every threading layer of Numba in fresh interpreters: with a kernel of the tests' own and with max_pool2d."""
 
 import os
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,20 @@ def _tbb_folder():
 def store(tmp_path_factory):
     """One kernel cache for all interpreters of this file."""
     return str(tmp_path_factory.mktemp("kernels"))
+
+
+@pytest.fixture
+def run_python(run_python):
+    """As everywhere, with a `Sample` that knows that whoever is free takes the next part."""
+    prelude = """
+        import templates_sample
+        def check(self, bands):
+            import numpy as np
+            assert np.array_equal(self.y, self.x + self.add)
+            assert ((self.slots >= 0) & (self.slots < bands)).all(), self.slots
+        templates_sample.Sample.check = check
+    """
+    return lambda source, **more: run_python(textwrap.dedent(prelude) + textwrap.dedent(source), **more)
 
 
 @pytest.fixture(params=["omp", "workqueue", "tbb"])
@@ -156,8 +171,10 @@ def test_right_and_settings_untouched(layer):
         s = Sample()
         with settings.options(num_threads=3):
             assert s.run() == 3
-        assert threads.layer() == numba.threading_layer() == os.environ["LAYER"]
-        assert numba.get_num_threads() == 4
+        from numba.np.ufunc import parallel
+        assert not parallel._is_initialized       # nobody needed it
+        assert numba.get_num_threads() == 4       # starts it
+        assert numba.threading_layer() == os.environ["LAYER"]
         for n in (1, 2, 3, 4, 7, 64):
             with settings.options(num_threads=n):
                 assert s.run() == n and numba.get_num_threads() == 4
@@ -201,15 +218,15 @@ def test_many_python_threads(layer):
             except BaseException as e:
                 wrong.append(e)
                 raise
-        import numpy                              # with it comes BLAS and its threads
+        import numpy, scipy.linalg                # with each comes a BLAS and its threads
         before = count()
         for _ in range(6):
             ts = [threading.Thread(target=work, args=(i,)) for i in range(8)]
             [t.start() for t in ts]; [t.join() for t in ts]
         assert not wrong
         assert len(build.kernels()) == 1
-        # 8 callers, 7 of Numba's and a crew of 7; and 7 whose launching thread has just ended
-        assert max(counts) <= before + 8 + 7 + 7 + 7, (before, counts)
+        assert max(counts) <= before + 8 + 7, (before, counts)      # 8 callers and 7 helpers
+        assert sum(t.name == "numbapool" for t in threading.enumerate()) == 7
         """,
         NUMBA_NUM_THREADS="8",
     )
@@ -223,7 +240,6 @@ def test_fork(layer):
         from numbapool import settings, threads
         from templates_sample import Sample
         settings.set_options(num_threads=4, parallel_threshold=0)
-        LAYER = os.environ["LAYER"]
 
         def child(function):
             pid = os.fork()
@@ -236,12 +252,11 @@ def test_fork(layer):
             assert os.waitpid(pid, 0)[1] == 0, function
 
         def fresh():
-            assert Sample().run() == 4            # the parent has not started a layer yet
+            assert Sample().run() == 4            # the parent has not pooled yet
         def after():
-            bands = Sample().run()
-            assert bands == (1 if LAYER == "omp" else 4), bands
+            assert Sample().run() == 4
             Sample(add=2).run()                   # a kernel that the parent does not have
-            Sample().run(4)
+            assert threads._crew.size == 3        # helpers of its own
         def grandchild():
             after(); child(after)
 
@@ -250,10 +265,10 @@ def test_fork(layer):
         child(after)
         child(grandchild)
         def task(i):
-            Sample(add=3).run(); Sample().run(4)
-            return threads.threads()
+            Sample(add=3).run()
+            return Sample().run()
         with multiprocessing.get_context("fork").Pool(2) as pool:
-            assert pool.map_async(task, range(6)).get(60) == [1 if LAYER == "omp" else 4] * 6
+            assert pool.map_async(task, range(6)).get(60) == [4] * 6
         assert Sample().run() == 4                # and the parent as before
     """)
 
@@ -280,45 +295,16 @@ def test_interrupt(layer):
                 pass
             else:
                 raise AssertionError("not interrupted")
-            if threads._launch is not None:
-                s.check(4)                        # C from beginning to end
-            assert threads._busy.value == 0
+            s.check(4)                            # C from beginning to end
+            assert not any(threads._crew.words[threads._job(j) + threads._BUSY] for j in range(threads.JOBS))
             timer.join()
         s.args[4] = 1
         assert s.run() == 4
     """)
 
 
-def test_interrupted_crew_has_stopped(run_python, store):
-    """After an interrupt no thread of the crew writes any more."""
-    run_python(
-        """
-        import signal, threading, time
-        import numpy as np
-        from numbapool import settings, threads
-        from templates_sample import Sample
-        s = Sample(rows=40, n=2048, repeat=1)
-        s.run(4)
-        s.args[4] = s.repeat_for(2.0)
-        main = threading.main_thread().ident
-        timer = threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT)); timer.start()
-        try:
-            threads.launch(s.kernel, s.args, s.rows, 40)
-        except KeyboardInterrupt:
-            s.y.fill(0)
-            time.sleep(0.3)
-            assert not s.y.any()
-        else:
-            raise AssertionError("not interrupted")
-        """,
-        NUMBA_THREADING_LAYER="workqueue",
-        NUMBAPOOL_CACHE_DIR=store,
-        NUMBA_NUM_THREADS="4",
-    )
-
-
 def test_beside_parallel_kernels_of_others(layer):
-    """Numba's workqueue aborts on two launches at once; ours is never one of them."""
+    """Numba's workqueue aborts on two launches at once; ours are none."""
     layer("""
         import threading
         import numba, numpy as np
@@ -355,16 +341,151 @@ def test_beside_parallel_kernels_of_others(layer):
 
 
 def test_no_layer(run_python, store):
+    """What Numba can load does not matter."""
     run_python(
         """
-        from numbapool import settings, threads
+        from numbapool import settings
         from templates_sample import Sample
         settings.set_options(num_threads=4)
-        s = Sample()
-        assert s.run() == 4 and threads.layer().startswith("none") and threads.threads() == 1 and s.run() == 1
+        assert Sample().run() == 4
         """,
         NUMBA_THREADING_LAYER="none of them",
         NUMBAPOOL_CACHE_DIR=store,
+    )
+
+
+def test_no_launcher(run_python, store):
+    run_python(
+        """
+        from numbapool import settings, threads
+        from numbapool.kernels import build
+        from templates_sample import Sample
+        def launcher(module):
+            raise OSError("no memory may be made executable")
+        build.launcher = launcher
+        settings.set_options(num_threads=4)
+        s = Sample()
+        assert s.run() == 4 and threads.layer().startswith("none") and threads.threads() == 1 and s.run() == 1
+        assert (s.slots == 0).all()
+        """,
+        NUMBAPOOL_CACHE_DIR=store,
+    )
+
+
+def test_no_more_threads(run_python, store):
+    """A thread that cannot be started is one fewer, and is asked for again at the next call."""
+    run_python(
+        """
+        import threading
+        from numbapool import settings, threads
+        from templates_sample import Sample
+        settings.set_options(num_threads=4)
+        start, threading.Thread.start = threading.Thread.start, lambda self: exec('raise RuntimeError("no")')
+        s = Sample()
+        assert s.run() == 4 and (s.slots == 0).all() and threads._crew.size == 0
+        threading.Thread.start = start
+        assert s.run() == 4 and threads._crew.size == 3
+        """,
+        NUMBAPOOL_CACHE_DIR=store,
+        NUMBA_NUM_THREADS="4",
+    )
+
+
+def test_greenlets(run_python, store):
+    """Where threads are made to be coroutines of one thread, none of them may be a helper."""
+    run_python(
+        """
+        import threading
+        from numbapool import settings
+        from templates_sample import Sample
+        settings.set_options(num_threads=4)
+        threading.Thread.start = threading.Thread.run
+        s = Sample()
+        assert s.run() == 4 and (s.slots == 0).all()
+        """,
+        NUMBAPOOL_CACHE_DIR=store,
+        NUMBA_NUM_THREADS="4",
+        timeout=60,
+    )
+
+
+def test_helpers_help(run_python, store):
+    """All threads get work, one after another and at once, after a pause and without one."""
+    run_python(
+        """
+        import threading, time
+        from numbapool import settings
+        from templates_sample import Sample
+        settings.set_options(num_threads=3)
+        def work(pause):
+            s = Sample(rows=96, n=2048, repeat=1)
+            s.run()
+            s.args[4] = s.repeat_for(0.1)
+            for _ in range(20):
+                s.run()
+                if len(set(s.slots)) == 3:
+                    return
+                time.sleep(pause)
+            missing.append(s.slots)
+        missing = []
+        for pause in (0, 0.01):
+            work(pause)
+        ts = [threading.Thread(target=work, args=(0.001,)) for _ in range(6)]      # more than share the helpers
+        [t.start() for t in ts]; [t.join() for t in ts]
+        assert not missing, missing
+        """,
+        NUMBAPOOL_CACHE_DIR=store,
+        NUMBA_NUM_THREADS="4",
+    )
+
+
+@linux
+def test_affinity(run_python, store):
+    """The callers' own affinity stays, also where it leaves no CPU for the helpers."""
+    run_python(
+        """
+        import os, time
+        from numbapool import settings
+        from templates_sample import Sample
+        settings.set_options(num_threads=3)
+        s = Sample()
+        def run():
+            before = os.sched_getaffinity(0)
+            for _ in range(20):
+                s.run(); time.sleep(0.002)
+            assert os.sched_getaffinity(0) == before
+        run()
+        os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+        run()
+        """,
+        NUMBAPOOL_CACHE_DIR=store,
+        NUMBA_NUM_THREADS="4",
+    )
+
+
+@pytest.mark.parametrize("pause", [0, 0.01])
+def test_exit(run_python, store, pause):
+    """The interpreter ends at once while helpers look for work or sleep, and while a daemon thread pools."""
+    run_python(
+        f"""
+        import threading, time
+        from numbapool import settings
+        from templates_sample import Sample
+        settings.set_options(num_threads=4)
+        s = Sample()
+        s.run()
+        def for_ever():
+            s = Sample()
+            while True:
+                s.run()
+        if {pause}:
+            threading.Thread(target=for_ever, daemon=True).start()
+        time.sleep({pause})
+        s.run()
+        """,
+        NUMBAPOOL_CACHE_DIR=store,
+        NUMBA_NUM_THREADS="4",
+        timeout=60,
     )
 
 
@@ -382,7 +503,7 @@ def test_disabled_jit(run_python):
 
 @forks
 def test_worker_of_a_parent_that_used_openmp(run_python, store):
-    """numbapool is imported for the first time in the child of a process whose own kernels had started OpenMP."""
+    """numbapool is imported in the child of a process whose own kernels had started OpenMP, which would end that child."""
     run_python(
         """
         import multiprocessing
@@ -391,12 +512,13 @@ def test_worker_of_a_parent_that_used_openmp(run_python, store):
         def task(i):
             from numbapool import threads
             from templates_sample import Sample
-            return Sample().run(), Sample().run(4), threads.threads()
+            Sample().run(4)
+            return Sample().run(), threads.threads()
 
         numba.set_num_threads(2)                  # starts the layer
         if numba.threading_layer() == "omp":
             with multiprocessing.get_context("fork").Pool(2) as pool:
-                assert pool.map_async(task, range(4)).get(60) == [(1, 4, 1)] * 4
+                assert pool.map_async(task, range(4)).get(60) == [(2, 2)] * 4
         """,
         NUMBAPOOL_CACHE_DIR=store,
         NUMBA_NUM_THREADS="4",
@@ -462,7 +584,7 @@ def test_max_pool2d(layer):
         ts = [threading.Thread(target=work) for _ in range(6)]
         [t.start() for t in ts]; [t.join() for t in ts]
         assert not wrong, wrong
-        assert numba.get_num_threads() == 4 and numba.threading_layer() == os.environ["LAYER"]
+        assert numba.get_num_threads() == 4 and numba.threading_layer() == os.environ["LAYER"]      # now started
         if hasattr(os, "fork"):
             pid = os.fork()
             if pid == 0:

@@ -230,7 +230,7 @@ def _norm(request, y):
                 _store(dx, part, _norm_by_taps(request, v, numbers(dy[part], "float64"), y[part], there))
                 continue
             dx[part] = 0
-            total = np.empty(v.shape) if len(used) else None
+            total = np.empty(v.shape if len(used) else ())
             for band in used:
                 scale = 2.0 ** min(max(float(band) * width, -1020.0), 1020.0)
                 share = np.where(
@@ -275,8 +275,8 @@ def _norm_by_taps(request, v, dy, y, there):
         outputs, inputs = [np.arange(n) for n in y.shape], [np.arange(n) for n in v.shape]
         for a, (some, start, offset) in zip(axes, taps, strict=True):
             outputs[a], inputs[a] = some, start[some] + offset
-        outputs, inputs = np.ix_(*outputs), np.ix_(*inputs)
-        element, norm = v[inputs], y[outputs]
-        term = dy[outputs] * np.sign(element) * (np.abs(element) / norm) ** (p - 1)
-        np.add.at(dx, inputs, np.where((element != 0) & (norm != 0), term, 0.0))
+        to, at = np.ix_(*outputs), np.ix_(*inputs)
+        element, norm = v[at], y[to]
+        term = dy[to] * np.sign(element) * (np.abs(element) / norm) ** (p - 1)
+        np.add.at(dx, at, np.where((element != 0) & (norm != 0), term, 0.0))
     return _kept(dx, there)

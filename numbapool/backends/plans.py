@@ -260,7 +260,7 @@ def _form(
     is_large = precise or queued or w.most >= BROAD or keyed == "positions"
     types = broad if precise or ((is_large or runs) and not half) else narrow
     paired = bool(reduction.mean and elements) or reduction.scaled(x_name)
-    channel = types.end if paired else {"places": "uint8", "positions": "int64"}.get(keyed)
+    channel = types.end if paired else {None: None, "places": "uint8", "positions": "int64"}[keyed]
     template = "whole" if runs else "large" if is_large else "rows"
     return _Form(view, (d, h, w), queued, keyed, paired, channel, types, template, runs)
 
