@@ -1,10 +1,15 @@
-"""What is measured: the cases, their data, and results computed from the definition in plain NumPy."""
+"""What is measured: the cases and their data. What they must give is in `definition`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 
 import numpy as np
+
+from .definition import backward, exact, forward, tolerance
+from .windows import Adaptive, Fractional, Global, Sliding, Unpool
+
+__all__ = ["CASES", "LAYOUTS", "Case", "Data", "backward", "exact", "forward", "np_dtype", "tolerance"]
 
 LAYOUTS = ("C", "NHWC", "F", "strided")
 
@@ -13,22 +18,24 @@ LAYOUTS = ("C", "NHWC", "F", "strided")
 class Case:
     """One pooling of one array; `shape` is the logical (N, C, spatial…), whatever the layout in memory."""
 
-    op: str  # "max" or "avg"
+    op: str  # "max", "avg", "lp" or "unpool"
     shape: tuple
-    kernel: int
-    stride: int = 1
-    padding: int = 0
+    window: Sliding | Adaptive | Global | Fractional | Unpool
     dtype: str = "float32"
     layout: str = "C"
+    option: str = ""  # "omit": NaNs are left out; "where": what a mask of the last axes leaves out is
     threads: bool = False  # also timed with one thread
 
     @property
     def name(self):
-        window = "x".join([str(self.kernel)] * self.ndim)
-        text = f"{self.op} {window} s{self.stride} p{self.padding} ({','.join(map(str, self.shape))})"
-        return text + "".join(
-            f" {v}" for v, default in ((self.dtype, "float32"), (self.layout, "C")) if v != default
-        )
+        text = f"{self.op} {self.window.label(self.ndim)} ({','.join(map(str, self.shape))})"
+        named = ((self.dtype, "float32"), (self.layout, "C"), (self.option, ""))
+        return text + "".join(f" {v}" for v, default in named if v != default)
+
+    @property
+    def function(self):
+        """The name of the public function, of numbapool and mostly of torch."""
+        return self.window.function.format(op=self.op, n=self.ndim)
 
     @property
     def ndim(self):
@@ -36,7 +43,12 @@ class Case:
 
     @property
     def taps(self):
-        return self.kernel**self.ndim
+        """Of the largest window."""
+        if self.op == "unpool":
+            return 1
+        samples = self.samples()[0, 0] if self.window.random else [None] * self.ndim
+        spans = (self.window.spans(*axis) for axis in zip(self.input_shape[2:], samples))
+        return prod(int((stop - start).max()) for start, stop in spans)
 
     @property
     def input_shape(self):
@@ -47,10 +59,12 @@ class Case:
 
     @property
     def output_shape(self):
-        spatial = self.input_shape[2:]
-        return self.input_shape[:2] + tuple(
-            (n + 2 * self.padding - self.kernel) // self.stride + 1 for n in spatial
-        )
+        return self.input_shape[:2] + tuple(map(self.window.count, self.input_shape[2:]))
+
+    @property
+    def simplest(self):
+        """The windows as the least general rule has it: what a library without the general one can do."""
+        return self.window.simplest(self.input_shape[2:])
 
     @property
     def axes(self):
@@ -66,8 +80,10 @@ class Case:
 
     @property
     def nbytes(self):
-        """The public input and output, each once; the same number backward (dy and dx)."""
-        return (prod(self.input_shape) + prod(self.output_shape)) * self.itemsize
+        """The public inputs and the output, each once; the same number backward (dy and dx)."""
+        extra = 8 * prod(self.shape) if self.op == "unpool" else 0
+        extra += prod(self.shape[2:]) if self.option == "where" else 0
+        return (prod(self.input_shape) + prod(self.output_shape)) * self.itemsize + extra
 
     @property
     def work(self):
@@ -76,14 +92,30 @@ class Case:
 
     def shrunk(self, limit=1 << 16, least=16):
         """The same case on fewer planes and smaller ones, for quick runs."""
-        least = max(least, 2 * self.kernel)
+        least = max(least, 2 * getattr(self.window, "kernel", 0))
         spatial = tuple(min(n, least) for n in self.shape[2:])
         planes = max(1, limit // prod(spatial))
         channels = min(self.shape[1], 16, planes)
-        shape = (min(self.shape[0], max(1, planes // channels)), channels, *spatial)
-        return Case(
-            self.op, shape, self.kernel, self.stride, self.padding, self.dtype, self.layout, self.threads
-        )
+        return replace(self, shape=(min(self.shape[0], max(1, planes // channels)), channels, *spatial))
+
+    def indices(self):
+        """Of an unpooling, logical: a random place in each window, counted in the plane of the result."""
+        rng, shape, k = np.random.default_rng(1), self.shape[2:], self.window.kernel
+        index = np.zeros(self.shape, np.int64)
+        for axis, n in enumerate(shape):
+            place = np.arange(n).reshape(-1, *(1,) * (self.ndim - 1 - axis)) * k
+            index = index * n * k + place + rng.integers(0, k, self.shape)
+        return index
+
+    def samples(self):
+        """The random numbers of each plane, one per pooled axis in the order of the axes."""
+        return np.random.default_rng(1).random((*self.shape[:2], self.ndim), np.float32)
+
+    def mask(self):
+        """What is there, a boolean array of the pooled axes: nine of ten, and something in every window."""
+        mask = np.random.default_rng(1).random(self.shape[2:], np.float32) < 0.9
+        mask[(slice(None, None, 2),) * self.ndim] = True
+        return mask
 
 
 def np_dtype(name):
@@ -94,26 +126,43 @@ def np_dtype(name):
     return np.dtype(name)
 
 
-FIRST = ("max", (32, 64, 112, 112), 3, 2, 1)
+FIRST = ("max", (32, 64, 112, 112), Sliding(3, 2, 1))
 NETWORKS = (
     FIRST,
-    ("max", (1, 64, 112, 112), 3, 2, 1),
-    ("max", (16, 64, 224, 224), 2, 2),
-    ("avg", (16, 64, 224, 224), 2, 2),
-    ("avg", (32, 192, 35, 35), 3, 1, 1),
-    ("max", (32, 192, 35, 35), 5, 1, 2),
-    ("max", (16, 256, 20, 20), 13, 1, 6),
+    ("max", (1, 64, 112, 112), Sliding(3, 2, 1)),
+    ("max", (16, 64, 224, 224), Sliding(2, 2)),
+    ("avg", (16, 64, 224, 224), Sliding(2, 2)),
+    ("avg", (32, 192, 35, 35), Sliding(3, 1, 1)),
+    ("max", (32, 192, 35, 35), Sliding(5, 1, 2)),
+    ("max", (16, 256, 20, 20), Sliding(13, 1, 6)),
+)
+HEADS = tuple((op, (64, 2048, 7, 7), Global()) for op in ("avg", "max"))
+FAMILY = (
+    *HEADS,
+    ("avg", (32, 512, 14, 14), Adaptive(7)),
+    ("avg", (8, 2048, 7, 7), Adaptive(1)),
+    ("avg", (32, 256, 13, 13), Adaptive(6)),
+    ("lp", (16, 64, 224, 224), Sliding(2, 2)),
+    ("max", (16, 64, 112, 112), Fractional(2, 0.7)),
+    ("unpool", (16, 64, 112, 112), Unpool(2)),
 )
 CASES = (
     *(Case(*args, threads=args[1][0] == 1) for args in NETWORKS),
-    Case("max", (64, 512, 7, 7), 2, 2),
-    *(Case(op, (4, 32, 32, 64, 64), 2, 2) for op in ("max", "avg")),
-    Case("max", (64, 128, 4096), 3, 2),
-    *(Case(op, (1, 1, 8192, 8192), 2, 2) for op in ("max", "avg")),
+    Case("max", (64, 512, 7, 7), Sliding(2, 2)),
+    *(Case(op, (4, 32, 32, 64, 64), Sliding(2, 2)) for op in ("max", "avg")),
+    Case("max", (64, 128, 4096), Sliding(3, 2)),
+    *(Case(op, (1, 1, 8192, 8192), Sliding(2, 2)) for op in ("max", "avg")),
     *(Case(*args, layout="NHWC") for args in NETWORKS),
     *(Case(*FIRST, dtype=dtype) for dtype in ("float64", "bfloat16", "uint8")),
     *(Case(*FIRST, layout=layout) for layout in ("F", "strided")),
-    *(Case(op, (1, 1, 2048, 2048), k, 1, k // 2) for op in ("max", "avg") for k in (3, 7, 15, 31, 63, 127)),
+    *(
+        Case(op, (1, 1, 2048, 2048), Sliding(k, 1, k // 2))
+        for op in ("max", "avg")
+        for k in (3, 7, 15, 31, 63, 127)
+    ),
+    *(Case(*args) for args in FAMILY),
+    *(Case(*args, layout="NHWC") for args in HEADS),
+    *(Case("avg", (1, 1, 4096, 4096), Sliding(2, 2), option=option) for option in ("omit", "where")),
 )
 
 
@@ -124,6 +173,8 @@ class Data:
         self.case = case
         self.rng = np.random.default_rng(seed)
         x = self._random(case.shape)
+        if case.option == "omit":
+            x = np.where(case.mask(), x, x.dtype.type(np.nan))
         self.x = x[(..., *(slice(None, None, 2),) * case.ndim)] if case.layout == "strided" else self.given(x)
         self.native = x if self.x is x else np.ascontiguousarray(self.logical(self.x))
 
@@ -140,6 +191,33 @@ class Data:
         """Gradient of the result, logical and C-contiguous."""
         return self._random(self.case.output_shape)
 
+    @cached_property
+    def arguments(self):
+        """Positional, behind the array, arrays logical: in torch's order, which is numbapool's."""
+        indices = (self.case.indices(),) if self.case.op == "unpool" else ()
+        return *indices, *self.case.window.arguments(self.case.op)
+
+    @cached_property
+    def samples(self):
+        """The random numbers of fractional windows, in torch's order: in two dimensions the last one is the rows'."""
+        samples = self.case.samples()
+        return samples[..., ::-1].copy() if self.case.ndim == 2 else samples
+
+    @cached_property
+    def mask(self):
+        return self.case.mask()
+
+    def call(self, option=True):
+        """The arguments of numbapool's function in the layout of the case, without the option to compare with."""
+        case = self.case
+        arrays = [self.given(a) if isinstance(a, np.ndarray) else a for a in self.arguments]
+        keywords = {"axes": case.axes} if case.axes else {}
+        if case.window.random:
+            keywords["random_samples"] = self.samples
+        if option and case.option:
+            keywords |= {"nan_policy": "omit"} if case.option == "omit" else {"where": self.mask}
+        return (self.x, *arrays), keywords
+
     def given(self, logical):
         """A logical array in the memory layout of the case."""
         if self.case.layout == "NHWC":
@@ -149,69 +227,3 @@ class Data:
     def logical(self, array):
         """The (N, C, spatial…) view of an array in the layout of the case."""
         return np.moveaxis(array, -1, 1) if self.case.layout == "NHWC" else array
-
-
-def exact(array):
-    """float16 and bfloat16 as float32, all else as it is: what NumPy can compare."""
-    return array.astype(np.float32) if array.dtype.itemsize == 2 and array.dtype.kind != "i" else array
-
-
-def _slices(ndim, axis, start, stride, count):
-    chosen = slice(start, start + stride * (count - 1) + 1, stride)
-    return tuple(chosen if a == axis else slice(None) for a in range(ndim))
-
-
-def forward(case, x):
-    """Max or average of every window, axis by axis, averages in float64."""
-    y = exact(x) if case.op == "max" else exact(x).astype(np.float64)
-    for axis in range(2, y.ndim):
-        count = (y.shape[axis] + 2 * case.padding - case.kernel) // case.stride + 1
-        if case.padding:
-            lowest = 0.0 if case.op == "avg" else -np.inf if case.is_float else np.iinfo(y.dtype).min
-            pads = [(0, 0)] * y.ndim
-            pads[axis] = (case.padding, case.padding)
-            y = np.pad(y, pads, constant_values=lowest)
-        taps = [y[_slices(y.ndim, axis, i, case.stride, count)] for i in range(case.kernel)]
-        y = taps[0].copy()
-        for tap in taps[1:]:
-            np.maximum(y, tap, out=y) if case.op == "max" else np.add(y, tap, out=y)
-    return y if case.op == "max" else y / case.taps
-
-
-def backward(case, x, dy):
-    """Gradient in float64: an average spreads dy over its window, a maximum sends it to its first place."""
-    dy = exact(dy).astype(np.float64)
-    padded = [n + 2 * case.padding for n in x.shape[2:]]
-    inside = (..., *(slice(case.padding, n - case.padding) for n in padded))
-    if case.op == "avg":
-        dx = dy / case.taps
-        for axis in range(2, x.ndim):
-            wide = np.zeros((*dx.shape[:axis], padded[axis - 2], *dx.shape[axis + 1 :]))
-            for i in range(case.kernel):
-                wide[_slices(x.ndim, axis, i, case.stride, dx.shape[axis])] += dx
-            dx = wide
-        return dx[inside]
-    x = exact(x)
-    wide = np.full((*x.shape[:2], *padded), -np.inf, x.dtype)
-    wide[inside] = x
-    dx = np.zeros(wide.shape)
-    y = forward(case, x)
-    open_ = np.ones(y.shape, bool)
-    for tap in np.ndindex(*(case.kernel,) * case.ndim):
-        where = (slice(None), slice(None))
-        for axis, i in enumerate(tap, 2):
-            where += (slice(i, i + case.stride * (y.shape[axis] - 1) + 1, case.stride),)
-        hit = (wide[where] == y) & open_
-        open_ &= ~hit
-        dx[where] += dy * hit
-    return dx[inside]
-
-
-def tolerance(case, values, direction="forward"):
-    """Largest accepted error: maxima are exact; the rest is what plain summation in the dtype may lose."""
-    if case.op == "max" and direction == "forward":
-        return 0.0
-    eps = {"bfloat16": 2.0**-8, "float16": 2.0**-11, "float64": 2.0**-53}.get(case.dtype, 2.0**-24)
-    overlap = (-(-case.kernel // case.stride)) ** case.ndim
-    roundings = 8 + (4 * case.taps**0.5 if case.op == "avg" else 2 * overlap)
-    return eps * roundings * float(np.abs(exact(values)).max())

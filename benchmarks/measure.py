@@ -2,13 +2,16 @@
 
 import gc
 from dataclasses import dataclass, field
-from time import perf_counter, sleep
+from time import perf_counter, process_time, sleep
 
 import numpy as np
 
 from . import cases, peers
 
 FULL_REFERENCE = 5e8  # taps up to which a gradient is checked against the definition in full
+# Seconds of calls before a sample: a CPU that was idle is slower for two milliseconds, and an OpenMP team that was asleep
+# may need some ticks of the scheduler until each has a CPU.
+WARM = 0.03
 
 
 @dataclass
@@ -124,12 +127,16 @@ def interleave(row, contenders, repeat, budget, least=2e-3):
 
     A sample is the mean of as many calls as fill `least` seconds; a slow contender gets fewer rounds, so that
     none takes much more than `budget` seconds. What a single call returns is freed outside the measured time.
+    Each begins on a machine that `settle` found quiet, and with calls that do not count: its threads are then awake and
+    may spin between its calls as they like, but nobody's spin during another's.
     """
     plan = []
     for contender in contenders:
         with contender.context():
-            once = min(_time(contender, 1) for _ in range(2))
-        sleep(contender.rest)
+            once = _time(contender, 1)
+            _warm(contender, once)
+            once = min(once, *(_time(contender, 1) for _ in range(2 if once < 0.1 else 1)))
+        settle()
         number = max(1, min(1000, round(least / once)))
         rounds = max(2, min(repeat, int(budget / (once * number))))
         plan.append((contender, number, rounds, once))
@@ -144,13 +151,28 @@ def interleave(row, contenders, repeat, budget, least=2e-3):
                 if turn >= rounds:
                     continue
                 with contender.context():
-                    if once < 0.1:
-                        contender.run()  # wakes its own, and fetches its data
+                    _warm(contender, once)
                     row.samples[contender.name].append(_time(contender, number))
-                sleep(contender.rest)
+                settle()
     finally:
         if enabled:
             gc.enable()
+
+
+def settle(limit=0.5):
+    """Sleep until no thread of this process is busy any more: some spin for a tenth of a second after a call."""
+    end = perf_counter() + limit
+    while perf_counter() < end:
+        before = process_time()
+        sleep(0.01)
+        if process_time() - before < 2e-3:
+            break
+
+
+def _warm(contender, once):
+    start = perf_counter()
+    while once < 0.1 and perf_counter() - start < WARM:
+        contender.run()
 
 
 def _time(contender, number):

@@ -50,7 +50,8 @@ FIELDS = ("result", "saved", "peak", "beyond")
 
 
 def _child(case, direction):
-    code = f"from benchmarks.memory import *; child(cases.{case!r}, {direction!r})"
+    imports = "from benchmarks.memory import *; from benchmarks.windows import *"
+    code = f"{imports}; child(cases.{case!r}, {direction!r})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
     if done.returncode:
         return {"error": (done.stderr.strip().splitlines() or ["no message"])[-1][:150]}
@@ -61,24 +62,22 @@ def child(case, direction):
     """Pool once and print what it took, as JSON."""
     import numbapool as nbp
 
-    function = getattr(nbp, f"{case.op}_pool{case.ndim}d")
-    kw = {"axes": case.axes} if case.axes else {}
-    args = case.kernel, case.stride, case.padding
+    function = getattr(nbp, case.function)
 
-    def work(data):
+    def prepared(case):
+        data = cases.Data(case)
+        return *data.call(), data.given(data.dy)
+
+    def work(args, kw, dy):
         if direction == "forward":
-            return function(data.x, *args, **kw)
-        y, pullback = nbp.vjp(function, data.x, *args, **kw)
+            return function(*args, **kw)
+        y, pullback = nbp.vjp(function, *args, **kw)
         return y, pullback, pullback(dy)
 
-    data = cases.Data(case.shrunk(1 << 19, 512))  # enough for several threads
-    dy = data.given(data.dy)
-    work(data)
-    data = cases.Data(case)
-    dy = data.given(data.dy)
-    del data.native
+    work(*prepared(case.shrunk(1 << 19, 512)))  # enough for several threads
+    given = prepared(case)
     start = _reset()
-    value = work(data)
+    value = work(*given)
     peak = _peak() - start
     result = prod(case.output_shape) * case.itemsize
     saved = 0

@@ -2,14 +2,17 @@
 
 import os
 import platform
+from dataclasses import replace
 from importlib import metadata
 from math import exp, log
 from statistics import median
 
-from .peers import COPIES, is_peer
+from .contenders import COPIES, is_peer
+from .windows import Sliding
 
 PACKAGES = (
-    "numbapool numba numpy torch onnxruntime openvino scipy scikit-image opencv-python-headless opencv-python"
+    "numbapool numba numpy torch onnxruntime openvino scipy scikit-image opencv-python-headless opencv-python "
+    "bottleneck xarray"
 ).split()
 
 
@@ -38,9 +41,9 @@ def paired(row, slow, fast):
 
 
 def own(row, fresh):
-    """numbapool's call of the same kind: one that returns new memory, or one with out=."""
-    name = "numbapool" if fresh or row.direction == "backward" else "numbapool out="
-    return name if name in row.samples else None
+    """numbapool's call of the same kind: one that returns new memory, or one with out=, where the function has it."""
+    names = ("numbapool",) if fresh else ("numbapool out=", "numbapool")
+    return next((name for name in names if name in row.samples), None)
 
 
 def figures(row):
@@ -66,7 +69,9 @@ def figures(row):
     torch = [paired(row, n, plain) for n in valid if n.startswith("torch")] if plain else []
     out["torch"] = min(torch) if torch else None
     out["share"] = paired(row, "x.copy()", plain) if plain else None
-    out["share_out"] = paired(row, "np.copyto", prepared) if prepared and row.direction == "forward" else None
+    out["share_out"] = paired(row, "np.copyto", "numbapool out=")
+    bare = next((n for n in row.samples if " without " in n), None)
+    out["option"] = paired(row, bare.partition(" without ")[0], bare) if bare else None
     out["wrong"], out["allowed"], out["lacking"] = row.wrong, row.allowed, row.lacking
     out["threads"] = None
     single = [n for n in row.samples if n.endswith("1 thread")]
@@ -227,6 +232,7 @@ def summary(rows):
         }
     out["wrong"] = {f"{d['direction']} {d['case']}": d["wrong"] for d in data if d["wrong"]}
     out["threads"] = {f"{d['direction']} {d['case']}": d["threads"] for d in data if d["threads"]}
+    out["options"] = {f"{d['direction']} {d['case']}": d["option"] for d in data if d["option"]}
     out["windows"] = window_growth(rows)
     return out
 
@@ -236,17 +242,11 @@ def window_growth(rows, narrow=15, wide=127):
     out = {}
     for row in rows:
         case = row.case
-        if case.shape[:2] != (1, 1) or case.stride != 1 or case.kernel != wide:
+        if case.shape[:2] != (1, 1) or case.window != Sliding(wide, 1, wide // 2):
             continue
+        same = replace(case, window=Sliding(narrow, 1, narrow // 2))
         for other in rows:
-            c = other.case
-            if (c.op, c.shape, c.stride, c.kernel, other.direction) != (
-                case.op,
-                case.shape,
-                1,
-                narrow,
-                row.direction,
-            ):
+            if (other.case, other.direction) != (same, row.direction):
                 continue
             for name in ("numbapool out=", "numbapool"):
                 if name in row.samples and name in other.samples:
@@ -277,6 +277,9 @@ def summary_text(rows):
             )
         lines += [f"    lost: {case}  {ratio:.2f} x {peer}" for case, (ratio, peer) in d["lost"].items()]
     lines += [f"two threads against one, {case}: {ratio:.2f} x" for case, ratio in data["threads"].items()]
+    lines += [
+        f"against the plain call, {case}: {ratio:.2f} x the time" for case, ratio in data["options"].items()
+    ]
     lines += [
         f"window 127 against 15, {name}: {ratio:.2f} x the time" for name, ratio in data["windows"].items()
     ]

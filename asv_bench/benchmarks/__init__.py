@@ -2,8 +2,11 @@
 
 Peers are measured elsewhere (``python -m benchmarks`` in the repository's root); here numbapool is compared with itself
 across commits. Setup calls everything once, so that no benchmark times the compiler.
+
+Every benchmark runs in a process of its own, forked from one that has imported this package: Numba is loaded once.
 """
 
+import numba  # noqa: F401
 import numpy as np
 
 # Where well-known networks pool: operation, shape, window, stride, padding.
@@ -18,6 +21,17 @@ NETWORKS = {
     "LeNet-5 S2": ("sum", (256, 6, 28, 28), 2, 2, 0),
     "C3D pool2": ("max", (1, 128, 16, 56, 56), 2, 2, 0),
     "M5 audio": ("max", (16, 128, 4096), 4, 4, 0),
+}
+# The rest of the family: function, shape, arguments behind the arrays, keywords.
+FAMILY = {
+    "ResNet-50 head": ("global_avg_pool", (32, 2048, 7, 7), (), {}),
+    "global maximum": ("global_max_pool", (8, 512, 60, 60), (), {}),
+    "adaptive 13 to 6": ("adaptive_avg_pool2d", (16, 256, 13, 13), (6,), {}),
+    "Lp": ("lp_pool2d", (4, 64, 112, 112), (2, 2), {}),
+    "fractional": ("fractional_max_pool2d", (4, 64, 112, 112), (2,), {"output_ratio": 0.7, "rng": 0}),
+    "SegNet unpooling": ("max_unpool2d", (4, 64, 56, 56), (2,), {}),
+    "gaps in a field": ("avg_pool2d", (2048, 2048), (2,), {"nan_policy": "omit"}),
+    "a field on land": ("avg_pool2d", (2048, 2048), (2,), {"where": ...}),
 }
 TINY = False  # the tests set it: every benchmark on arrays that cost nothing
 
@@ -54,3 +68,21 @@ def call(network, layout="NCHW", dtype="float32"):
         x = np.ascontiguousarray(np.moveaxis(x, 1, -1))
         keywords["axes"] = tuple(range(1, x.ndim - 1))
     return function(op, len(shape) - 2), (x, window, stride, padding), keywords
+
+
+def relative(name):
+    """(function, arguments, keywords) of one of the rest of the family."""
+    import numbapool
+
+    function, shape, args, keywords = FAMILY[name]
+    if TINY:
+        shape = (*(1, 2)[: len(shape) - 2], *(min(n, 8) for n in shape[-2:]))
+    x, arrays, keywords = random(shape), (), dict(keywords)
+    if "unpool" in function:
+        wide = random((*shape[:-2], *(2 * n for n in shape[-2:])))
+        x, *arrays = numbapool.max_pool2d(wide, 2, return_indices=True)
+    elif "nan_policy" in keywords:
+        x[random(shape, "bool", 1)] = np.nan
+    elif "where" in keywords:
+        keywords["where"] = random(shape, "bool", 1)
+    return getattr(numbapool, function), (x, *arrays, *args), keywords

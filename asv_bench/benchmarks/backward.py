@@ -1,6 +1,6 @@
 """Backward: the pullback alone, and a whole step with the forward that saves what backward needs."""
 
-from . import NETWORKS, call, function, random, tiny
+from . import FAMILY, NETWORKS, call, function, random, relative, tiny
 
 
 class Networks:
@@ -22,6 +22,22 @@ class Networks:
     def time_step(self, network, layout):
         y, pullback = self.vjp(self.function, *self.args, **self.keywords)
         pullback(y)
+
+
+class Family:
+    params = (list(FAMILY),)
+    param_names = ("kind",)
+    min_run_count = 5
+
+    def setup(self, kind):
+        import numbapool
+
+        function, args, keywords = relative(kind)
+        self.dy, self.pullback = numbapool.vjp(function, *args, **keywords)
+        self.pullback(self.dy)
+
+    def time_pullback(self, kind):
+        self.pullback(self.dy)
 
 
 class Dtypes:

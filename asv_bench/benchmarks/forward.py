@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from . import NETWORKS, call, function, random, tiny
+from . import FAMILY, NETWORKS, call, function, random, relative, tiny
 
 
 class Networks:
@@ -20,6 +20,19 @@ class Networks:
 
     def time_out(self, network, layout):
         self.function(*self.args, **self.keywords, out=self.out)
+
+
+class Family:
+    params = (list(FAMILY),)
+    param_names = ("kind",)
+    min_run_count = 5
+
+    def setup(self, kind):
+        self.function, self.args, self.keywords = relative(kind)
+        self.time_new(kind)
+
+    def time_new(self, kind):
+        self.function(*self.args, **self.keywords)
 
 
 class Dtypes:
