@@ -72,7 +72,7 @@ def vjp(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> tuple[Any, Call
         dx = dx if kind is None else kind.wrap(dx, name)
         if not rest:
             return dx
-        _, weight_name, weight_kind = request.presence.given
-        return dx, rest[0] if weight_kind is None else weight_kind.wrap(rest[0], weight_name)
+        weights = request.presence.given
+        return dx, rest[0] if weights.kind is None else weights.kind.wrap(rest[0], weights.dtype)
 
     return request.wrapped(returned), pullback

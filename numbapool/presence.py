@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,17 @@ from numbapool.reductions import ALL, Elements
 SLAB = 1 << 18  # elements that are looked at together
 
 
+class Given(NamedTuple):
+    """Weights as the caller gave them."""
+
+    shape: tuple[int, ...] = ()
+    dtype: str = ""
+    kind: Any = None  # of container
+
+
+UNWEIGHED = Given()
+
+
 @dataclass(frozen=True, eq=False)
 class Presence:
     """The checked options.
@@ -21,22 +32,21 @@ class Presence:
     Attributes
     ----------
     partial : bool
-        Elements may be missing or weighed, so that padding never counts: any of the options is in use.
+        Elements may be missing or weighed, so that padding never counts: any of the options is in use, whatever x holds.
     elements : Elements
-        What kernels need to know.
+        What kernels need to know: nothing of "omit" where x cannot hold a NaN.
     where : ndarray of bool, or None
         Broadcast to x's shape.
     weights : ndarray, or None
         Broadcast to x's shape, in native byte order.
-    given : tuple
-        Shape, dtype name and container of the weights as the caller gave them.
+    given : Given
     """
 
     partial: bool = False
     elements: Elements = ALL
     where: np.ndarray | None = None
     weights: np.ndarray | None = None
-    given: tuple[tuple[int, ...], str, Any] = ((), "", None)
+    given: Given = UNWEIGHED
 
     def refuse_nan(self, x: np.ndarray) -> None:
         """Raise if a NaN is there."""
@@ -95,7 +105,7 @@ def checked(x: np.ndarray, nan_policy: Any = "propagate", where: Any = None, wei
     if weights is not None:
         weights, kind = dispatch.host_array(weights, "weights")
         name = dtypes.name_of(weights.dtype)
-        given = weights.shape, name, kind
+        given = Given(weights.shape, name, kind)
         if not weights.dtype.isnative:
             weights = weights.astype(weights.dtype.newbyteorder("="))
         weights = arguments.spread_over(weights, x.shape, "weights")

@@ -133,16 +133,16 @@ def _exact(request, y):
 def _weighted(request, y, sums):
     """The pullback of sums and means over elements that are weighed or missing; `sums` of their weights divide a mean."""
     present, x = request.presence, request.x
-    weights, (given, weight_name, kind) = present.weights, present.given
-    learned = weights is not None and dtypes.is_float(weight_name)
+    weights, given = present.weights, present.given
+    learned = weights is not None and dtypes.is_float(given.dtype)
     y = (
         _exact(request, y) if learned and sums is not None else None
     )  # the gradient of a mean's weights needs it
-    compute = np.dtype("float64" if "float64" in (request.x_name, request.y_name, weight_name) else "float32")
+    compute = np.dtype("float64" if "float64" in (request.x_name, request.y_name, given.dtype) else "float32")
     sums = None if sums is None else sums.astype(compute, copy=False)
     covered = None if weights is None else _covered(request)
     # Over the shape of the weights, with all axes; axes that were merged are told apart in the end.
-    kept = (1,) * (x.ndim - len(given)) + given if request.restored is None else x.shape
+    kept = (1,) * (x.ndim - len(given.shape)) + given.shape if request.restored is None else x.shape
 
     @np.errstate(all="ignore")
     def pullback(dy):
@@ -171,9 +171,9 @@ def _weighted(request, y, sums):
         if not learned:
             return dx
         if request.restored is not None:
-            dw = _unbroadcast(request.restored(dw), given)
-        dtype = containers.bfloat16 if weight_name == "bfloat16" and kind is not None else _dtype(weights)
-        return dx, containers.converted(dw.reshape(given), dtype)
+            dw = _unbroadcast(request.restored(dw), given.shape)
+        dtype = containers.bfloat16 if given.dtype == "bfloat16" and given.kind is not None else weights.dtype
+        return dx, containers.converted(dw.reshape(given.shape), dtype)
 
     return pullback
 
@@ -182,10 +182,6 @@ def _unbroadcast(array, shape):
     """Summed over the axes along which something of `shape` was broadcast."""
     array = array.sum(axis=tuple(range(array.ndim - len(shape))))
     return array.sum(axis=tuple(a for a, n in enumerate(shape) if n == 1), keepdims=True)
-
-
-def _dtype(array):
-    return array.dtype.newbyteorder("=")
 
 
 def _kept(values, there):

@@ -441,7 +441,7 @@ def _whole(kernel, form, lanes, shape, y_item, key_item, saved, divisor):
         d, h = _with_column(d, block.EXTENT, 1), _with_column(h, block.EXTENT, 1)
     divisors = np.full(1, roles[2].table[0, block.EXTENT] if divisor is None else divisor, types.end)
     plane = _size([v.size for v in roles]) * x_item
-    group = min(align_to(max(ITEM_BYTES // plane, 1), lanes), view.outer)
+    group = min(rounded_up(max(ITEM_BYTES // plane, 1), lanes), view.outer)
     fields = {
         "GROUPS": -(-view.outer // group), "GROUP": group, "OUTER": view.outer, "D_TABLE": address(d), "H_TABLE": address(h),
         "W_DIVISORS": address(divisors), "RUN": run, "BEFORE": int(roles[2].table[0, block.START]), "KEY_BASE": base,
@@ -468,7 +468,7 @@ def _whole(kernel, form, lanes, shape, y_item, key_item, saved, divisor):
     )
 
 
-def align_to(n, step):
+def rounded_up(n, step):
     """n, rounded up to a multiple of `step`."""
     return -(-n // step) * step
 
@@ -501,7 +501,7 @@ def weighted(mean, shape, strides, x_name, axes, windows, dy_name, divisor, dy_s
         dy_shape = tuple(
             dict(zip(axes, (w.count for w in windows), strict=True)).get(a, n) for a, n in enumerate(shape)
         )
-        lines = tuple(_plain(w) for w in windows)
+        lines = tuple(_reversed(w) for w in windows)
         return forward(
             AVG, dy_shape, dy_strides, dy_name, axes, lines, x_name, float(constant), strides, None, None
         )
@@ -541,7 +541,7 @@ def weighted(mean, shape, strides, x_name, axes, windows, dy_name, divisor, dy_s
 
 
 @lru_cache(maxsize=512)
-def _plain(windows):
+def _reversed(windows):
     """The transposed windows of windows with stride 1: they slide by one as well, over the outputs themselves."""
     kernel, _, before = windows.regular
     return Windows(

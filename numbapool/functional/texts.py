@@ -33,7 +33,7 @@ WEIGHTS = """weights : array_like of real numbers, keyword only
 """
 PAIR = "ndarray or, with `return_indices`, a pair (y, indices) of which either may be None"
 OUT = """out : {out}, keyword only
-    Where the result goes: exactly its shape and dtype, any strides; may overlap x.
+    Where the result goes: exactly its shape and dtype, any strides; may overlap the inputs.
 """
 MEAN_WEIGHTS = WEIGHTS.format(what="The mean is Σwx/Σw, NaN where Σw is 0.")
 SUM_WEIGHTS = WEIGHTS.format(what="The sum is Σwx.")

@@ -47,9 +47,8 @@ def forward(reduction, types, channel=None, saves=False, elements=reductions.ALL
     from numbapool.kernels import primitives as p
 
     lanes = lanes_of(types, channel)
-    identity = reduction.identity(types.x if reduction.selecting and reduction.power is None else types.acc)
-    fill = np.dtype(types.acc).type(identity)
-    present = elements.omit and reduction.selecting and reduction.power is None
+    identity = _identity(reduction, types)
+    present = _marks(reduction, elements)
     names = {
         "TYPES": p.named_types(types.acc, types.end, channel, lanes),
         "LANES": lanes,
@@ -72,7 +71,7 @@ def forward(reduction, types, channel=None, saves=False, elements=reductions.ALL
         "store_y": p.storer(types.end, types.y, lanes),
         "store_y_n": p.partial_storer(types.end, types.y, lanes),
         "copy_y": p.copier(types.y),
-        "identity": p.constant(types.acc, "mark" if present else fill, lanes),
+        "identity": p.constant(types.acc, "mark" if present else identity, lanes),
         "evens": p.evens,
         "odds": p.odds,
         "min": p.minimum,
@@ -105,14 +104,25 @@ def forward(reduction, types, channel=None, saves=False, elements=reductions.ALL
     return names
 
 
+def _identity(reduction, types):
+    """The accumulator of no element."""
+    plain = (
+        reduction.selecting and reduction.power is None
+    )  # then bool, an integer to kernels, has limits of its own
+    return np.dtype(types.acc).type(reduction.identity(types.x if plain else types.acc))
+
+
+def _marks(reduction, elements):
+    """Whether accumulators tell a NaN that was left out from no element at all."""
+    return elements.omit and reduction.selecting and reduction.power is None
+
+
 def _elements(p, reduction, types, channel, elements, lanes):
     """What `elements` and norms change in how an element is taken, and a result finished."""
-    identity = np.dtype(types.acc).type(
-        reduction.identity(types.acc if reduction.power is not None else types.x)
-    )
+    identity = _identity(reduction, types)
     pairs = channel in PAIRS
     norm, omit = reduction.power is not None, elements.omit
-    present = omit and reduction.selecting and not norm
+    present = _marks(reduction, elements)
     names = functions(taken) | {
         n: getattr(p, n)
         for n in ("pick", "isnan", "ties", "less", "both", "add", "mul", "div", "fabs", "known")
