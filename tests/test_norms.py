@@ -8,8 +8,13 @@ import numbapool as nbp
 from numbapool.testing import check, check_vjp, gradcheck
 
 inf, nan = np.inf, np.nan
-ORDERS = (1, 2, 3, 0.5, 2.5, -1, inf, -inf)
+ORDERS = (1, 2, 3, 0.5, 2.5, -1, inf, -inf)  # each of them is compiled for itself
+USUAL = (2, -1, inf)
 PATHS = [KERNEL_PATHS[i] for i in (0, 2, 4, 8, 10, 12, 20)]
+
+
+def orders(usual):
+    return [n if n in usual else pytest.param(n, marks=pytest.mark.slow) for n in ORDERS]
 
 
 def _check(case, norm, x, **made):
@@ -26,11 +31,15 @@ def test_two(case):
     _check(case, 2, array(case.shape))
 
 
-@pytest.mark.parametrize("norm", ORDERS)
+@pytest.mark.parametrize("norm", orders((*USUAL, 1, 0.5, -inf)))
 def test_orders(norm):
-    for case in PATHS:
-        x = array(case.shape, kind="ties")  # zeros among them
-        _check(case, norm, x)
+    for case in PATHS[:4] if norm in (2, inf) else PATHS[:2]:
+        _check(case, norm, array(case.shape, kind="ties"))  # zeros among them
+
+
+@pytest.mark.parametrize("norm", orders(USUAL))
+def test_orders_of_what_is_there(norm):
+    for case in PATHS[:4] if norm == 2 else PATHS[:2]:
         x = array(case.shape)
         x[..., 2:4] = nan
         _check(case, norm, x, nan_policy="omit")
@@ -56,7 +65,7 @@ def test_dtypes(dtype, norm):
 
 def test_result_dtype():
     x = array((2, 4, 4), "uint8")
-    for norm in (2, inf, -1):
+    for norm in (2, inf):
         for dtype in ("float32", "uint8") if norm == 2 else ("uint8",):
             check("lp_pool2d", x, norm, 2, dtype=dtype)
     check("lp_pool2d", array((2, 4, 4)), inf, 2, dtype="float64")
@@ -67,13 +76,13 @@ def test_result_dtype():
 def test_range():
     """Nothing overflows or underflows that has a result."""
     for dtype, big, small in (("float32", 1e38, 1e-44), ("float64", 1e300, 1e-300)):
-        for norm in (2, 0.5, 40) if dtype == "float64" else (2, 40):
+        for norm in (2, 40):
             x = np.array(
                 [big, 1, small, 0, big, big, small, small, small, small, 1e30, 1e30, 0, 0, inf, 1, -inf, nan],
                 dtype,
             )
             y = check("lp_pool1d", x, norm, 2)
-            assert norm == 0.5 or np.isfinite(y[:7]).all()
+            assert np.isfinite(y[:7]).all()
             check_vjp("lp_pool1d", x[:14], (norm, 2), {}, np.ones(7, dtype))
 
 
@@ -83,7 +92,7 @@ def test_documented():
     assert np.isclose(nbp.lp_pool1d(np.float32([1e30, 1e30]), 8, 2)[0], 1e30 * 2 ** (1 / 8))
     assert nbp.lp_pool1d([3], 2, 1).dtype == np.float64
     # no element: 0, for every order
-    for norm in ORDERS:
+    for norm in USUAL:
         x = np.float32([3, nan])
         assert nbp.lp_pool1d(x, norm, 2, where=[False, False])[0] == 0
         assert nbp.lp_pool1d(np.float32([nan, nan]), norm, 2, nan_policy="omit")[0] == 0
@@ -96,7 +105,7 @@ def test_documented():
 def test_global():
     for shape, axes in (((2, 3, 7, 9), (-2, -1)), ((2, 7, 9, 3), (1, 2)), ((2, 3, 4, 5), (0, 1, 2, 3))):
         x = array(shape)
-        for norm in (2, 1, inf):
+        for norm in (2, inf):
             y = check("global_lp_pool", x, norm, axes=axes)
             check_vjp("global_lp_pool", x, (norm,), {"axes": axes}, array(y.shape, seed=1))
             assert same_bits(nbp.global_lp_pool(x, norm, axes=axes, keepdims=False), y.squeeze(axes))
@@ -104,7 +113,7 @@ def test_global():
 
 def test_gradcheck():
     x = np.random.default_rng(0).standard_normal((2, 6, 7))
-    for norm in (1, 2, -1.5, inf):
+    for norm in (2, -1, inf):
         gradcheck(nbp.lp_pool2d, x, norm, 3, 2)
 
 
@@ -124,10 +133,8 @@ def test_bad_norm(value, error):
 
 def test_gradients_of_high_orders():
     x = np.array([2, 2, 1.9, 1, 1e-300, 0, 3, -3, 1e300, 5, 7, 7.0])
-    for norm in (40, 1100, 1e4, -1100):
+    for norm in (40, 1100, -1100):
         check_vjp("lp_pool1d", x, (norm, 4), {}, np.ones(3))
-    _, pullback = nbp.vjp(nbp.lp_pool1d, x, 1e300, 4)
-    assert (pullback(np.ones(3)) >= -1).all()
 
 
 def test_gradients_need_the_exact_norm():

@@ -77,7 +77,7 @@ def _both(op, case, x, made, dy_dtype=None):
 @pytest.mark.parametrize("case", KERNEL_PATHS, ids=lambda c: c.id)
 def test_paths(case, names):
     x = holes(case.shape)
-    for op in OPS:
+    for op in ("max", "avg", "sum") if names == "where omit" else OPS:
         _both(op, case, x, options(x, names))
 
 
@@ -97,7 +97,7 @@ def _some(pairs, kept):
     return [p if p in kept else pytest.param(*p, marks=pytest.mark.slow) for p in pairs]
 
 
-KEPT = [("max", "float16"), ("min", "int8"), ("avg", "float64"), ("avg", "uint8"), ("sum", "bfloat16"), ("sum", "bool"), ("avg", "bfloat16")]  # fmt: skip
+KEPT = [("max", "float16"), ("min", "int8"), ("avg", "uint8"), ("avg", "bfloat16")]
 
 
 @pytest.mark.parametrize(("op", "dtype"), _some([(op, d) for op in OPS for d in DTYPES], KEPT))

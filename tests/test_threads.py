@@ -225,7 +225,8 @@ def test_many_python_threads(layer):
             [t.start() for t in ts]; [t.join() for t in ts]
         assert not wrong
         assert len(build.kernels()) == 1
-        assert max(counts) <= before + 8 + 7, (before, counts)      # 8 callers and 7 helpers
+        # 8 callers and 7 helpers; the 8 callers of before, though joined, may not be gone yet
+        assert max(counts) <= before + 8 + 7 + 8, (before, counts)
         assert sum(t.name == "numbapool" for t in threading.enumerate()) == 7
         """,
         NUMBA_NUM_THREADS="8",

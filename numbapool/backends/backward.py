@@ -12,25 +12,32 @@ from dataclasses import replace
 import numpy as np
 
 from numbapool import containers, dtypes, presence
-from numbapool.backends import cpu, plans
+from numbapool.backends import cpu, gradient_plans
 from numbapool.backends.cpu import empty, result_layout
 from numbapool.presence import numbers
 
 
 def vjp(request):
     """The result of a request, its values alone, and the function that takes dy to dx (or to dx and the gradient of the weights)."""
-    reduction = request.reduction
+    reduction, elements = request.reduction, request.presence.elements
     if reduction.selecting:
         return _selecting(request)
-    if reduction.mean and request.presence.elements:
-        y, sums = cpu.forward(request, "weights")
-        return y, y, _weighted(request, y, sums)
-    y, _ = cpu.forward(request, None)
-    if reduction.power is not None:
-        return y, y, _norm(request, y)
-    if request.presence.elements:
-        return y, y, _weighted(request, y, None)
-    return y, y, lambda dy: _plain(request, dy)
+    key = "weights" if reduction.mean and elements else None
+    if reduction.power is not None or (key and dtypes.is_float(elements.weights or "bool")):
+        # These gradients need the result as it was before it was rounded, in memory that the caller does not have.
+        exact, sums = cpu.forward(replace(request, dtype="float64"), key)
+        y = _rounded(exact, cpu.result_dtype(request))
+        return y, y, _norm(request, exact) if reduction.power is not None else _weighted(request, exact, sums)
+    y, sums = cpu.forward(request, key)
+    return y, y, _weighted(request, None, sums) if elements else lambda dy: _plain(request, dy)
+
+
+@np.errstate(all="ignore")
+def _rounded(exact, dtype):
+    """Results in float64 as those that a kernel stores."""
+    if dtypes.itemsize(dtypes.name_of(dtype)) == 2:
+        exact = exact.astype(np.float32)
+    return containers.converted(exact, dtype) if dtype != np.float64 else exact.copy("K")
 
 
 def _new(request):
@@ -44,7 +51,7 @@ def _spread(mean, request, dy, dx, name, divisor=None):
     if dy.size == 0 or dx.size == 0:
         dx[...] = 0
         return dx
-    plan = plans.weighted(
+    plan = gradient_plans.summing(
         mean, dx.shape, dx.strides, name, request.axes, request.windows, dtypes.name_of(dy.dtype), divisor, dy.strides
     )  # fmt: skip
     plan.run(dy, dx, None)
@@ -72,7 +79,7 @@ def _selecting(request):
             dx[...] = 0
             return dx
         key = "places" if keys.dtype == np.uint8 else "positions"
-        plan = plans.selecting(
+        plan = gradient_plans.selecting(
             dx.shape, dx.strides, request.x_name, request.axes, request.windows, dtypes.name_of(dy.dtype), dy.strides, key, keys.strides
         )  # fmt: skip
         plan.run(dy, dx, keys)
@@ -123,21 +130,11 @@ def _parts(request):
     yield from presence.slabs(request.x.shape, free)
 
 
-def _exact(request, y):
-    """The values before they were rounded, in memory that the caller does not have."""
-    if request.y_name == "float64":
-        return y.copy("K")
-    return cpu.forward(replace(request, dtype="float64", out=(None, None)), None)[0]
-
-
 def _weighted(request, y, sums):
-    """The pullback of sums and means over elements that are weighed or missing; `sums` of their weights divide a mean."""
+    """The pullback of sums and means over elements that are weighed or missing; `sums` of their weights divide a mean, y is one whose weights are learned."""
     present, x = request.presence, request.x
     weights, given = present.weights, present.given
     learned = weights is not None and dtypes.is_float(given.dtype)
-    y = (
-        _exact(request, y) if learned and sums is not None else None
-    )  # the gradient of a mean's weights needs it
     compute = np.dtype("float64" if "float64" in (request.x_name, request.y_name, given.dtype) else "float32")
     sums = None if sums is None else sums.astype(compute, copy=False)
     covered = None if weights is None else _covered(request)
@@ -208,7 +205,6 @@ def _norm(request, y):
     """
     p = request.reduction.power
     x, covered = request.x, _covered(request)
-    y = _exact(request, y)
     width = 800 / max(abs(p - 1), 0.5)  # binades
 
     @np.errstate(all="ignore")

@@ -36,7 +36,7 @@ def _in_parts(request, key):
         return _part(request, key, planes and planes.samples)
     order = result_layout(x.shape, x.strides)
     y, keys = request.out
-    y = empty(shape, order, _result_dtype(request)) if y is None else y
+    y = empty(shape, order, result_dtype(request)) if y is None else y
     if key and keys is None:
         small = key == "places" and plans.key_kind(request.windows) == "places"
         keys = empty(shape, order, np.float64 if key == "weights" else np.uint8 if small else np.int64)
@@ -74,7 +74,7 @@ def forward(request, key, samples=None):
             x = x.copy("K")
         present = present.apart_from(y, keys)
     if y is None:
-        y = empty(shape, order, _result_dtype(request))
+        y = empty(shape, order, result_dtype(request))
     kind = plans.key_kind(request.windows) if key in ("positions", "places") else key
     if y.size == 0:
         return y, (empty(shape, order, np.int64) if keys is None else keys) if key else None
@@ -116,7 +116,8 @@ def _table_strides(request):
     return tuple(steps)
 
 
-def _result_dtype(request):
+def result_dtype(request):
+    """The dtype of a request's values."""
     # bfloat16 only ever comes with the array that has it
     same = request.y_name == request.x_name
     return request.x.dtype.newbyteorder("=") if same else np.dtype(request.y_name)

@@ -9,7 +9,7 @@ from math import prod
 import numpy as np
 
 from numbapool import dtypes, settings
-from numbapool.backends import plans
+from numbapool.backends import blocks
 from numbapool.backends.cpu import empty, result_layout
 from numbapool.kernels import block, build
 from numbapool.layout import canonical
@@ -34,7 +34,7 @@ def run(request):
     )
     faults = np.zeros(1, np.int64)
     args = plan.args.copy()
-    args[block.INDEX["FAULTS"]] = plans.address(faults)
+    args[block.INDEX["FAULTS"]] = blocks.address(faults)
     replace(plan, args=args).run(x, y, indices)
     if faults[0] and settings.get("check_values"):
         _refuse(request.indices, elements)
@@ -122,14 +122,14 @@ def _plan(backward, shape, strides, large, large_strides, axes, item, key, key_s
     counts, sizes = ([1 if a < 0 else s[a] for a in view.axes] for s in (shape, large))
     tile_i = min(view.inner, TILE_BYTES // item)
     elements = prod(sizes)
-    group = max(1, min(view.outer, plans.ITEM_BYTES // (elements * tile_i * item)))
+    group = max(1, min(view.outer, blocks.ITEM_BYTES // (elements * tile_i * item)))
     fields = {
         "GROUPS": -(-view.outer // group), "GROUP": group, "OUTER": view.outer, "INNER": view.inner,
         "TILE_I": tile_i, "TILES_I": -(-view.inner // tile_i), "OUT_D": counts[0], "OUT_H": counts[1], "OUT_W": counts[2],
         "SIZE_H": sizes[1], "WIDTH": sizes[2], "ELEMENTS": elements,
     }  # fmt: skip
     for letter, steps, table in zip("YXK" if backward else "XYK", view.steps, view.tables, strict=True):
-        fields[f"{letter}_TABLE"] = plans.address(table)
+        fields[f"{letter}_TABLE"] = blocks.address(table)
         for role, step in zip("GDHWI", steps, strict=True):
             fields[f"{letter}_{role}"] = step
     plane, row, column = view.steps[1][1:4]
@@ -137,10 +137,10 @@ def _plan(backward, shape, strides, large, large_strides, axes, item, key, key_s
     fields["FLAT"] = (sizes[1] == 1 or row == sizes[2] * column) and (
         sizes[0] == 1 or plane == sizes[1] * sizes[2] * column
     )
-    room = plans.Room()
+    room = blocks.Room()
     if backward:
-        room.take(plans.LINE)  # zeros
-        fields["SPAN"] = plans.align(-(-elements * tile_i // 8))
+        room.take(blocks.LINE)  # zeros
+        fields["SPAN"] = blocks.align(-(-elements * tile_i // 8))
         fields["AT_ROW"] = room.take(fields["SPAN"])
     items = len(view.tables[0]) * fields["GROUPS"] * fields["TILES_I"]
-    return plans.assemble(kernel, fields, [view.tables], items, room, prod(shape) * (item + 8))
+    return blocks.assemble(kernel, fields, [view.tables], items, room, prod(shape) * (item + 8))

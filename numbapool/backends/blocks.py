@@ -1,0 +1,212 @@
+"""What plans are made of: argument blocks and how they are filled, scratch memory, work items."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+
+from numbapool import threads
+from numbapool.kernels import block, build
+from numbapool.windows import untouched
+
+ROW_BYTES = 32 * 1024  # a scratch row stays in the first-level cache
+QUEUE_BYTES = 2 << 20  # rows of a queue, written once and read once, may leave the second-level cache
+ITEM_BYTES = 64 * 1024  # about what a work item reads
+SMALL_ROW = 512  # rows of fewer elements are done several planes at a time
+LINE = 64
+PAGE = 4096
+KEPT_BYTES = 1 << 20  # of scratch memory, from one call of a thread to its next
+CACHE_BYTES = 16 << 20  # more than this comes from memory
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A call, but for its addresses."""
+
+    kernel: build.Kernel
+    args: np.ndarray
+    keep: list  # the tables that args point to
+    items: int
+    scratch: int
+    nbytes: int
+    axes: tuple[int, ...] = ()  # that play D, H, W
+
+    def run(self, x, y, keys, mask=None, weights=None, planes=None):
+        """Fill y (and keys, or from keys) from x, beside arrays that a plan was made for."""
+        bands = threads.bands(self.items, self.nbytes)
+        room, at = _scratch(8 * block.COUNT + bands * self.scratch)
+        args = room[: block.COUNT]
+        args[:] = self.args
+        args[block.X] = address(x)
+        args[block.Y] = address(y)
+        for word, array in ((block.K, keys), (block.M, mask), (block.V, weights), (block.P, planes)):
+            if array is not None:
+                args[word] = address(array)
+        args[block.SCRATCH] = align(at + 8 * block.COUNT)
+        threads.launch(self.kernel, at, self.items, bands)
+        if room.nbytes <= KEPT_BYTES:
+            _idle.room = room, at
+
+
+_idle = threading.local()
+
+
+def _scratch(nbytes):
+    """Words of memory for a call, and their address: those of the last call of this thread if nobody has them and they are enough."""
+    room, at = _idle.__dict__.pop("room", (None, 0))
+    if room is None or room.nbytes < nbytes + LINE:
+        room = np.empty((nbytes + LINE) // 8 + 1, np.int64)
+        at = address(room)
+    return room, at
+
+
+class Room:
+    """The layout of a scratch slot, piece by piece."""
+
+    def __init__(self):
+        self.size = 0
+
+    def take(self, nbytes):
+        """Reserve; the offset."""
+        at, self.size = self.size, self.size + align(nbytes)
+        return at
+
+
+def address(array):
+    """Where an array's first element lies."""
+    return array.__array_interface__["data"][0]
+
+
+def align(n):
+    """n, rounded up to whole cache lines."""
+    return -(-n // LINE) * LINE
+
+
+def roles(view, axes, windows):
+    """The windows of D, H and W."""
+    of = dict(zip(axes, windows, strict=True))
+    return [of[a] if a >= 0 else untouched(1) for a in view.axes]
+
+
+def key_steps(view, axes, sizes):
+    """What a step along D, H, W adds to a row-major count over axes of these sizes."""
+    weights, step = {-1: 0}, 1
+    for a, n in zip(reversed(axes), reversed(sizes), strict=True):
+        weights[a] = step
+        step *= n
+    return [weights[a] for a in view.axes]
+
+
+def with_column(table, column, values):
+    """A table of windows with one column replaced."""
+    table = table.copy()
+    table[:, column] = values
+    return table
+
+
+def tiles(view, d, h, w, acc, lanes, item, queued, alone=False):
+    """How a call is cut into work items, with planes `alone` or in groups: the fields of the argument block, and the elements of a scratch row."""
+    kernel, stride, before = w.regular or (w.most, -(-w.size // w.count), 0)
+    reach = (kernel - 1) * w.step + 1
+    budget = ROW_BYTES // acc
+    if queued:
+        budget = min(budget, max(QUEUE_BYTES // (acc * h.most), 512))
+    tile_i = view.inner if view.inner * reach <= budget else min(view.inner, max(256, budget // reach))
+    tile_w = max((budget // tile_i - reach) // stride + 1, -(-reach // stride), 1)
+    tile_w = -(-len(w.table) // -(-len(w.table) // tile_w))  # equal tiles
+    needed = (tile_w - 1) * stride + reach
+    if not w.regular:
+        begins = np.arange(0, w.count, tile_w)
+        ends = np.minimum(begins + tile_w, w.count) - 1
+        needed = int(max(np.max(w.table[ends, block.STOP] - w.table[begins, block.START]), tile_w))
+        kernel, stride = w.least, 1  # of what the table leaves
+    group = 1
+    if tile_w == len(w.table) and tile_i == view.inner and not alone:
+        group = max(1, min(view.outer, SMALL_ROW // (needed * tile_i)))
+    pitch = needed * tile_i
+    step_h = h.pace
+    row = min(needed, w.size * w.up[0]) * tile_i * item * group * step_h * max(d.most, 1)
+    block_h = max(1, ITEM_BYTES // row)
+    if queued:
+        block_h = max(block_h, 3 * h.most // step_h)
+    block_h = min(block_h, len(h.table))
+    fields = {
+        "GROUPS": -(-view.outer // group), "GROUP": group, "OUTER": view.outer,
+        "OUT_D": len(d.table), "OUT_H": len(h.table), "OUT_W": len(w.table), "WIDTH": w.size,
+        "INNER": view.inner, "TILE_I": tile_i, "TILES_I": -(-view.inner // tile_i),
+        "TILE_W": tile_w, "TILES_W": -(-len(w.table) // tile_w),
+        "BLOCK_H": block_h, "BLOCKS_H": -(-len(h.table) // block_h),
+        "STRIDE": stride, "BEFORE": before, "UP": w.up[0], "UP_BEFORE": w.up[1], "TAPS_W": kernel, "STEP_W": w.step,
+        "W_TABLE": 0 if w.regular else address(w.table), "D_STEP": d.step, "H_STEP": h.step, "PITCH": pitch, "QUEUED": queued, "QUEUE_LENGTH": h.most,
+    }  # fmt: skip
+    capacity = group * pitch + (reach + 1) * tile_i + 4 * lanes
+    return fields, capacity
+
+
+def count_items(fields, view):
+    n = len(view.tables[0])
+    for field in ("GROUPS", "TILES_I", "TILES_W", "OUT_D", "BLOCKS_H"):
+        n *= fields[field]
+    return n
+
+
+def _dense(view, fields, letter, item):
+    """Whether a row of a result is one run of neighbours in memory."""
+    if view.inner == 1:
+        return fields[f"{letter}_W"] == item or fields["OUT_W"] == 1
+    whole = fields["TILE_I"] == view.inner or fields["TILE_W"] == 1
+    return (
+        whole
+        and fields[f"{letter}_I"] == item
+        and (fields[f"{letter}_W"] == item * view.inner or fields["OUT_W"] == 1)
+    )
+
+
+def set_strides(fields, view, letters, x_item, x_bytes, sizes):
+    """The strides of every array; `letters` names them in the order of the view."""
+    for letter, steps, table in zip(letters, view.steps, view.tables, strict=True):
+        fields[f"{letter}_TABLE"] = address(table)
+        for role, step in zip("GDHWI", steps, strict=True):
+            fields[f"{letter}_{role}"] = step
+    # Rows that are read side by side from one page keep the hardware from reading ahead, which costs more than a second pass over a
+    # scratch row once the data does not come from a cache.
+    fields["STREAMS"] = 512 <= abs(fields["X_H"]) <= PAGE and x_bytes > CACHE_BYTES
+    whole = view.inner == 1 or (fields["TILE_I"] == view.inner and fields["X_I"] == x_item)
+    fields["PACKED"] = whole and fields["X_W"] == x_item * view.inner
+    fields["DENSE"] = all(_dense(view, fields, letter, size) for letter, size in sizes.items())
+
+
+def assemble(kernel, fields, keep, items, room, nbytes, axes=()):
+    """A plan from the fields of its argument block."""
+    args = np.zeros(block.COUNT, np.int64)
+    args[block.SCRATCH_BYTES] = align(room.size)
+    for field, value in fields.items():
+        args[block.INDEX[field]] = value
+    return Plan(kernel, args, keep, items, align(room.size), nbytes, axes)
+
+
+def divisors_of(extents, types, inner, lanes):
+    """The columns' part of divisors as floats, one per element of a row, with a vector of ones behind the last."""
+    values = np.ones(len(extents) * (inner if inner < lanes else 1) + lanes, types.end)
+    values[: len(values) - lanes] = np.repeat(extents, inner) if inner < lanes else extents
+    return values
+
+
+def kernel_name(reduction, form, types, *rest):
+    """The name of a kernel tells it from all others; equal types are named once."""
+    names = (types.x, types.acc, types.y)
+    return "_".join(n for n in (reduction, form, *(names[:1] if len(set(names)) == 1 else names), *rest) if n)
+
+
+def rounded_up(n, step):
+    """n, rounded up to a multiple of `step`."""
+    return -(-n // step) * step
+
+
+def size_of(shape):
+    n = 1
+    for k in shape:
+        n *= k
+    return n

@@ -1,0 +1,168 @@
+"""Plans of gradients: the transposed windows of sums, the blocks of dx that a scatter owns. Memoised; integers only."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from numbapool import dtypes
+from numbapool.backends.blocks import (
+    ITEM_BYTES,
+    Room,
+    address,
+    align,
+    assemble,
+    count_items,
+    divisors_of,
+    kernel_name,
+    key_steps,
+    roles,
+    set_strides,
+    size_of,
+    tiles,
+)
+from numbapool.backends.plans import HALF_ROUNDINGS, ROUNDINGS, forward
+from numbapool.kernels import block, build
+from numbapool.layout import canonical
+from numbapool.reductions import AVG
+from numbapool.windows import Windows
+
+BLOCK_BYTES = 256 * 1024  # a block of accumulators stays in it
+
+
+def _backward_view(shape, strides, axes, windows, dy_strides, key_strides=None, ordered=False):
+    view = canonical(shape, axes, [strides, dy_strides] + ([key_strides] if key_strides else []), ordered)
+    return view, roles(view, axes, windows)
+
+
+@lru_cache(maxsize=512)
+def summing(mean, shape, strides, x_name, axes, windows, dy_name, divisor, dy_strides):
+    """The plan of the backward of a sum (or a mean): dx, of this shape and these strides, from dy."""
+    from numbapool.kernels import bind, spread
+
+    even = not mean or divisor is not None or all(w.even for w in windows)
+    constant = 1.0
+    if mean and even:
+        extents = size_of([int(w.table[0, block.EXTENT]) for w in windows])
+        constant = (
+            divisor if divisor is not None else extents or 1
+        )  # windows without an element have no gradient
+    if even and all(w.regular and w.regular[1] == 1 for w in windows):
+        dy_shape = tuple(
+            dict(zip(axes, (w.count for w in windows), strict=True)).get(a, n) for a, n in enumerate(shape)
+        )
+        lines = tuple(_reversed(w) for w in windows)
+        return forward(
+            AVG, dy_shape, dy_strides, dy_name, axes, lines, x_name, float(constant), strides, None, None
+        )
+
+    view, (d, h, w) = _backward_view(shape, strides, axes, windows, dy_strides)
+    td, th, tw = d.transposed, h.transposed, w.transposed_line
+    limit = 16 * (HALF_ROUNDINGS if dtypes.is_half(dy_name) else ROUNDINGS)
+    types = AVG.types(dy_name, x_name, td.most * th.most * (w.most if w.regular else tw.most) > limit)
+    name = kernel_name("avg", "spread", types)
+    kernel = build.kernel(spread, lambda: bind.backward(types, None), name)
+    lanes = bind.lanes_for(types.x, types.acc, types.y)
+    acc, x_item, y_item = (dtypes.itemsize(n) for n in (types.acc, types.x, types.y))
+    fields, capacity = tiles(view, td, th, tw, acc, lanes, x_item, False)
+    set_strides(fields, view, "YX", x_item, 0, {"Y": y_item})
+    extents = w.table[:, block.EXTENT]
+    tables = [td.table, th.table, d.table, h.table]
+    divisors = divisors_of(extents, types, view.inner, lanes)
+    last = np.full(fields["TILE_W"] * fields["TILE_I"] + lanes, constant if even else 1, types.end)
+    fields |= {
+        "D_TABLE": address(tables[0]), "H_TABLE": address(tables[1]), "DY_D_TABLE": address(tables[2]),
+        "DY_H_TABLE": address(tables[3]), "W_DIVISORS": address(divisors), "LAST_DIVISORS": address(last),
+        "DIVISOR_STEP": divisors.itemsize * (view.inner if view.inner < lanes else 1), "UNEVEN": not even,
+        "K_TABLE": fields["Y_TABLE"],
+    }  # fmt: skip
+    room = Room()
+    room.take(16 * (td.most * th.most + 3))
+    row = align(capacity * acc)
+    results = (fields["TILE_W"] * fields["TILE_I"] + 4 * lanes) * max(y_item, acc)
+    fields |= {"SPAN": row, "ROW_BYTES": row, "LINE_BYTES": row, "AT_ROW": room.take(row)}
+    fields["AT_LINE"] = room.take(2 * row + results)
+    fields["AT_WIDE"] = room.take(row)
+    fields["AT_QUEUE"] = room.take(2 * row)
+    nbytes = size_of(shape) * y_item
+    return assemble(
+        kernel, fields, [tables, tw, divisors, last, view.tables], count_items(fields, view), room, nbytes
+    )
+
+
+@lru_cache(maxsize=512)
+def _reversed(windows):
+    """The transposed windows of windows with stride 1: they slide by one as well, over the outputs themselves."""
+    kernel, _, before = windows.regular
+    return Windows(
+        windows.count,
+        windows.transposed.table,
+        windows.transposed.step,
+        (kernel, 1, (kernel - 1) * windows.step - before),
+    )
+
+
+@lru_cache(maxsize=512)
+def selecting(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, key_strides):
+    """The plan of the backward of a selecting reduction: dx, of this shape and these strides, from dy and saved keys."""
+    from numbapool.kernels import bind, scatter
+
+    view, (d, h, w) = _backward_view(shape, strides, axes, windows, dy_strides, key_strides, ordered=True)
+    types = AVG.types(dy_name, x_name, False)
+    name = kernel_name("any", "scatter", types, key)
+    key_name = "uint8" if key == "places" else "int64"
+    kernel = build.kernel(scatter, lambda: bind.backward(types, key_name), name)
+    lanes = bind.lanes_for(types.x, types.acc, types.y)
+    acc, x_item, y_item = (dtypes.itemsize(n) for n in (types.acc, types.x, types.y))
+
+    tile_i = min(view.inner, max(64, BLOCK_BYTES // (acc * w.size)))
+    flat = d.size * h.size == 1
+    units, unit = (w.size, 1) if flat else (d.size * h.size, w.size)
+    most = max(1, BLOCK_BYTES // (acc * unit * tile_i))
+    if not flat and most < units:
+        # Blocks share the outputs at their borders; they should be tall against the windows.
+        most = max(most, min(4 * h.most, units))
+    blocks = -(-units // most)
+    lines = np.zeros((blocks, 8), np.int64)
+    lines[:, 0] = np.arange(blocks) * most
+    lines[:, 1] = np.minimum(lines[:, 0] + most, units)
+    lines[:, [3, 5, 7]] = d.count, h.count, w.count
+    first, last = lines[:, 0], lines[:, 1] - 1
+    if flat:
+        lines[:, 6], lines[:, 7] = w.covering(first, last)
+    else:
+        lines[:, 2], lines[:, 3] = d.covering(first // h.size, last // h.size)
+        one = first // h.size == last // h.size
+        low, high = h.covering(first % h.size, last % h.size)
+        lines[:, 4] = np.where(one, low, 0)
+        lines[:, 5] = np.where(one, high, h.count)
+
+    group = max(1, min(view.outer, ITEM_BYTES // (acc * units * unit * tile_i)))
+    plane = [h.size * w.size, w.size, 1]
+    taps = key_steps(view, axes, [v.most for v in windows])
+    places = np.zeros(256, np.int64)
+    if key == "places":
+        for i in np.ndindex(d.most, h.most, w.most):
+            number = sum(t * k for t, k in zip(taps, i, strict=True))
+            places[number] = sum(k * v.step * s for k, v, s in zip(i, (d, h, w), plane, strict=True))
+        places[255] = -(2**62)
+    fields = {
+        "GROUPS": -(-view.outer // group), "GROUP": group, "OUTER": view.outer, "INNER": view.inner, "TILE_I": tile_i, "TILES_I": -(-view.inner // tile_i),
+        "WIDTH": w.size, "SIZE_H": h.size, "BLOCKS": blocks, "BLOCK_TABLE": address(lines), "UNIT": unit, "FLAT": flat,
+        "PLACES_TABLE": address(places), "BASE": 0,
+    }  # fmt: skip
+    for role, v, s in zip("DHW", (d, h, w), plane, strict=True):
+        # Windows that do not slide have positions for keys, which need no base.
+        _, stride, before = v.regular or (0, 0, 0)
+        fields["BASE"] -= before * s
+        fields[f"BASE_{role}"] = stride * s
+    set_strides(fields, view, "YXK", x_item, 0, {})
+    # Rows of dx that lie one behind the other are stored as one.
+    fields["WHOLE"] = fields["Y_H"] == w.size * fields["Y_W"] and (
+        d.size == 1 or fields["Y_D"] == h.size * fields["Y_H"]
+    )
+    room = Room()
+    fields["AT_ROW"] = room.take((most * unit * tile_i + 4 * lanes) * acc)
+    items = len(view.tables[0]) * fields["GROUPS"] * fields["TILES_I"] * blocks
+    return assemble(kernel, fields, [lines, places, view.tables], items, room, size_of(shape) * y_item)
