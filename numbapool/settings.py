@@ -4,7 +4,7 @@ import operator
 import os
 from contextvars import ContextVar
 
-_THRESHOLD = 128 * 1024  # measured: below it a launch under OpenMP costs more than the second thread saves
+_THRESHOLD = 512 * 1024  # measured: below it waking a thread costs more than it saves
 
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
