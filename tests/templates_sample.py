@@ -125,7 +125,5 @@ class Sample:
         import numpy as np
 
         assert np.array_equal(self.y, self.x + self.add)
-        expected = np.concatenate(
-            [np.full((i + 1) * self.rows // bands - i * self.rows // bands, i) for i in range(bands)]
-        )
-        assert np.array_equal(self.slots, expected)
+        # whoever is free takes the next part, in a slot of his own
+        assert ((self.slots >= 0) & (self.slots < bands)).all(), self.slots

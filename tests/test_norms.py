@@ -5,6 +5,7 @@ import pytest
 from cases import KERNEL_PATHS, array, same_bits
 
 import numbapool as nbp
+from numbapool.backends import backward
 from numbapool.testing import check, check_vjp, gradcheck
 
 inf, nan = np.inf, np.nan
@@ -135,6 +136,26 @@ def test_gradients_of_high_orders():
     x = np.array([2, 2, 1.9, 1, 1e-300, 0, 3, -3, 1e300, 5, 7, 7.0])
     for norm in (40, 1100, -1100):
         check_vjp("lp_pool1d", x, (norm, 4), {}, np.ones(3))
+
+
+def test_gradients_tap_by_tap(monkeypatch):
+    """What very high orders need must give what bands give."""
+    x = np.random.default_rng(0).standard_normal((2, 7, 9)) * 2.0 ** np.random.default_rng(1).integers(
+        -40, 40, (2, 7, 9)
+    )
+    x[0, 2, 3] = 0
+    calls = (2, 3, 2, False), {"padding": 1, "where": np.random.default_rng(2).random(x.shape) < 0.8}
+    taken = []
+    by_taps = backward._norm_by_taps
+    monkeypatch.setattr(backward, "_norm_by_taps", lambda *args: taken.append(1) or by_taps(*args))
+    for limit in (32, 0):
+        monkeypatch.setattr(backward, "MOST_BANDS", limit)
+        check_vjp("lp_pool2d", x, *calls, array((2, 4, 5), "float64", seed=1))
+    assert taken == [1]
+    _, pullback = nbp.vjp(
+        nbp.lp_pool1d, [1.0, 3.0, -3.0, 0.0], 1e300, 4
+    )  # narrower bands than there are numbers
+    assert len(taken) == 1 and np.isfinite(pullback([1.0])).all() and len(taken) == 2
 
 
 def test_gradients_need_the_exact_norm():

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -21,20 +20,6 @@ def _tbb_folder():
 def store(tmp_path_factory):
     """One kernel cache for all interpreters of this file."""
     return str(tmp_path_factory.mktemp("kernels"))
-
-
-@pytest.fixture
-def run_python(run_python):
-    """As everywhere, with a `Sample` that knows that whoever is free takes the next part."""
-    prelude = """
-        import templates_sample
-        def check(self, bands):
-            import numpy as np
-            assert np.array_equal(self.y, self.x + self.add)
-            assert ((self.slots >= 0) & (self.slots < bands)).all(), self.slots
-        templates_sample.Sample.check = check
-    """
-    return lambda source, **more: run_python(textwrap.dedent(prelude) + textwrap.dedent(source), **more)
 
 
 @pytest.fixture(params=["omp", "workqueue", "tbb"])

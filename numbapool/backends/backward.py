@@ -18,6 +18,11 @@ from numbapool.backends.cpu import empty, result_layout
 from numbapool.kernels.block import EXTENT
 from numbapool.presence import numbers
 
+BAND = 800  # binades that a band may span once raised
+NARROWEST = 1e-5  # binades of a band before
+MOST_BANDS = 32  # more are slower than a look at every tap
+NO_BAND = -(2**31)
+
 
 def vjp(request):
     """The result of a request, its values alone, and the function that takes dy to dx (or to dx and the gradient of the weights)."""
@@ -55,7 +60,8 @@ def _spread(mean, request, dy, dx, name, divisor=None):
         return dx
     if dy.dtype == dx.dtype and dx.dtype.itemsize > 2 and all(_whole(w) for w in request.windows):
         extents = prod(int(w.table[0, EXTENT]) for w in request.windows)
-        np.copyto(dx, dy / dx.dtype.type(divisor or extents) if mean else dy)
+        with np.errstate(all="ignore"):
+            np.copyto(dx, dy / dx.dtype.type(divisor or extents) if mean else dy)
         return dx
     plan = gradient_plans.summing(
         mean, dx.shape, dx.strides, name, request.axes, request.windows, dtypes.name_of(dy.dtype), divisor, dy.strides
@@ -200,9 +206,8 @@ def _kept(values, there):
 
 def _clear(dx, present, x):
     """dx = 0 where nothing is there."""
-    bits = dx.view(np.ndarray).view(
-        f"i{dx.itemsize}"
-    )  # an integer times 0 is 0, whatever number it stands for
+    # As integers: 0 times the bits of an infinity or a NaN is 0.
+    bits = dx.view(np.ndarray).view(f"i{dx.itemsize}")
     for part in presence.slabs(dx.shape):
         there = present.there(x, part)
         if there is not None:
@@ -217,7 +222,7 @@ def _norm(request, y):
     """
     p = request.reduction.power
     x, covered = request.x, _covered(request)
-    width = 800 / max(abs(p - 1), 0.5)  # binades
+    width = BAND / max(abs(p - 1), 0.5)  # binades
 
     @np.errstate(all="ignore")
     def pullback(dy):
@@ -252,11 +257,6 @@ def _norm(request, y):
         return dx
 
     return pullback
-
-
-NO_BAND = -(2**31)
-NARROWEST = 1e-5  # binades of a band
-MOST_BANDS = 32  # more are slower than a look at every tap
 
 
 def _bands(v, there, width):

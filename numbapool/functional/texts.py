@@ -46,8 +46,8 @@ ValueError
 EXTREME_NOTES = """{padding}Of equal values the first in row-major order is the one that `indices` names; an index counts within the pooled
 plane of x, −1 for a window that has no element. Such a window gives the least (a minimum: greatest) value of the dtype, one of nothing but NaNs that are left out NaN.
 Else a NaN wins against everything. Halves are compared exactly."""
-SUM_NOTES = """Small windows of float32 are summed in float32 (at most four roundings in a row), larger ones in float64; float16 and bfloat16 in float32, rounded
-once; anything with weights in float64. Integers are summed exactly in 64 bits, but for means of 64-bit integers, which are taken in float64 as NumPy's.
+SUM_NOTES = """Small windows of float32 are summed in float32 (at most four roundings in a row), larger ones in float64; float16 and bfloat16 in float32, very tall
+windows in float64, rounded once; anything with weights in float64. Integers are summed exactly in 64 bits, but for means of 64-bit integers, which are taken in float64 as NumPy's.
 Nothing is ever subtracted, so inf, NaN and rounding errors stay in their window. With `nan_policy` "omit", `where` or `weights` padding never counts; the
 mean of nothing is NaN, the sum 0."""
 NORM_NOTES = """(Σ|x|^p)^(1/p) over the elements of a window, padding not among them; 0 for a window without any. p = inf: the largest magnitude, −inf: the smallest.

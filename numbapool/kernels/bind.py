@@ -243,7 +243,7 @@ def _finish(p, reduction, types, lanes, channel):
         clipped = rounds and types.y == types.x
         names |= {
             "finish": taken.finish_rounded_weighted if rounds else taken.finish_weighted,
-            "within": p.clipper(types.y, types.end) if clipped else taken.as_is,
+            "within": p.clipper(types.y) if clipped else taken.as_is,
             "divisor_from": reductions.no_divisor,
             "divisor_at": reductions.no_divisor,
         }

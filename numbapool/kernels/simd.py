@@ -710,8 +710,8 @@ def power(exponent):
     return _generic(emit)
 
 
-def clipper(dtype, given):
-    """`clip(v)`: values of the floating dtype `given` into the range of the integer dtype."""
+def clipper(dtype):
+    """`clip(v)`: floating values into the range of an integer dtype."""
     bits = 8 * itemsize(dtype)
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if kind(dtype) == "i" else (0, 2**bits - 1)
 

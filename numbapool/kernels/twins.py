@@ -258,7 +258,7 @@ def power(exponent):
     return raised
 
 
-def clipper(dtype, given):
+def clipper(dtype):
     info = np.iinfo(dtype)
     return lambda v: np.clip(v, float(info.min), float(info.max))
 
