@@ -78,3 +78,16 @@ def canonical(shape, axes, strides, ordered=False, apart=False) -> Canonical:
             table = (np.arange(shape[a], dtype=np.int64)[:, None] * s[a] + table).ravel()
         tables.append(table)
     return Canonical((d, h, w), inner, outer, steps, tables)
+
+
+def without_columns(view):
+    """A view whose D is free, with its H and W as D and H, in their own order, as earlier taps come first.
+
+    Where there is one window along W its elements are merged as rows are, all of the inner axis at once.
+    """
+    _, h, w = view.axes
+    forward = h < w
+    steps: list[tuple[int, ...]] = [
+        (g, *((sh, sw) if forward else (sw, sh)), view.inner * si, si) for g, _, sh, sw, si in view.steps
+    ]
+    return Canonical((min(h, w), max(h, w), -1), view.inner, view.outer, steps, view.tables)

@@ -61,6 +61,14 @@ class Windows:
         return bool(np.any(start[1:] < stop[:-1])) if self.count > 1 else False
 
     @cached_property
+    def runs(self) -> np.ndarray:
+        """For every window how many in a row, itself the first, look alike: each lies one pace behind the one before."""
+        differs = np.any(np.diff(self.table, axis=0) != [self.pace, self.pace, 0, 0], axis=1)
+        ends = np.append(np.flatnonzero(differs), self.count - 1)
+        here = np.arange(self.count)
+        return ends[np.searchsorted(ends, here)] - here + 1
+
+    @cached_property
     def transposed(self) -> Windows:
         """For every element the windows that cover it: the windows of backward.
 

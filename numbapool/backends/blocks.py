@@ -17,6 +17,7 @@ ITEM_BYTES = 64 * 1024  # about what a work item reads
 SMALL_ROW = 512  # rows of fewer elements are done several planes at a time
 LINE = 64
 PAGE = 4096
+SMALL_BYTES = 256 * 1024  # are in the second-level cache, more or less
 KEPT_BYTES = 1 << 20  # of scratch memory, from one call of a thread to its next
 CACHE_BYTES = 16 << 20  # more than this comes from memory
 
@@ -106,8 +107,11 @@ def with_column(table, column, values):
     return table
 
 
-def tiles(view, d, h, w, acc, lanes, item, queued, alone=False):
-    """How a call is cut into work items, with planes `alone` or in groups: the fields of the argument block, and the elements of a scratch row."""
+def tiles(view, d, h, w, acc, lanes, item, queued, alone=False, by_rows=False):
+    """How a call is cut into work items, with planes `alone` or in groups: the fields of the argument block, and the elements of a scratch row.
+
+    `by_rows`: several rows of one plane may be done at a time, where their windows are alike.
+    """
     kernel, stride, before = w.regular or (w.most, -(-w.size // w.count), 0)
     reach = (kernel - 1) * w.step + 1
     budget = ROW_BYTES // acc
@@ -122,27 +126,59 @@ def tiles(view, d, h, w, acc, lanes, item, queued, alone=False):
         ends = np.minimum(begins + tile_w, w.count) - 1
         needed = int(max(np.max(w.table[ends, block.STOP] - w.table[begins, block.START]), tile_w))
         kernel, stride = w.least, 1  # of what the table leaves
-    group = 1
-    if tile_w == len(w.table) and tile_i == view.inner and not alone:
-        group = max(1, min(view.outer, SMALL_ROW // (needed * tile_i)))
+    group, rows = 1, 1
     pitch = needed * tile_i
+    if pitch <= SMALL_ROW:
+        if tile_w == len(w.table) and tile_i == view.inner and not alone:
+            group = min(view.outer, SMALL_ROW // pitch)
+        if by_rows and _passes(h.runs, SMALL_ROW // pitch) <= 2 * len(h.table) / group:
+            group, rows = 1, min(SMALL_ROW // pitch, int(h.runs.max()))
     step_h = h.pace
     row = min(needed, w.size * w.up[0]) * tile_i * item * group * step_h * max(d.most, 1)
     block_h = max(1, ITEM_BYTES // row)
     if queued:
         block_h = max(block_h, 3 * h.most // step_h)
     block_h = min(block_h, len(h.table))
+    block_h = -(-len(h.table) // -(-len(h.table) // block_h))
     fields = {
         "GROUPS": -(-view.outer // group), "GROUP": group, "OUTER": view.outer,
         "OUT_D": len(d.table), "OUT_H": len(h.table), "OUT_W": len(w.table), "WIDTH": w.size,
         "INNER": view.inner, "TILE_I": tile_i, "TILES_I": -(-view.inner // tile_i),
         "TILE_W": tile_w, "TILES_W": -(-len(w.table) // tile_w),
         "BLOCK_H": block_h, "BLOCKS_H": -(-len(h.table) // block_h),
-        "STRIDE": stride, "BEFORE": before, "UP": w.up[0], "UP_BEFORE": w.up[1], "TAPS_W": kernel, "STEP_W": w.step,
+        "RUNS": address(h.runs) if rows > 1 else 0, "ROWS": rows, "STRIDE": stride, "BEFORE": before, "UP": w.up[0], "UP_BEFORE": w.up[1], "TAPS_W": kernel, "STEP_W": w.step,
         "W_TABLE": 0 if w.regular else address(w.table), "D_STEP": d.step, "H_STEP": h.step, "PITCH": pitch, "QUEUED": queued, "QUEUE_LENGTH": h.most,
     }  # fmt: skip
-    capacity = group * pitch + (reach + 1) * tile_i + 4 * lanes
+    capacity = max(group, rows) * pitch + (reach + 1) * tile_i + 4 * lanes
     return fields, capacity
+
+
+def _passes(runs, most):
+    """In how many passes of at most `most` rows, all alike, those of a plane can be done."""
+    at, n = 0, 0
+    while at < len(runs):
+        at, n = at + int(runs[at]), n + -(-int(runs[at]) // most)
+    return n
+
+
+def set_passes(fields, pace=1):
+    """From one row of a pass to the next: planes, or the rows of one plane, whose windows lie `pace` apart."""
+    for letter, step in ("X", pace), ("Y", 1), ("K", 1):
+        planes, rows = fields.get(f"{letter}_G", 0), fields.get(f"{letter}_H", 0) * step
+        fields[f"{letter}_PASS"] = planes if fields["ROWS"] == 1 else rows
+
+
+def look_ahead(fields, view, **nbytes):
+    """How much of the planes that come next the cache is asked for at every row, per letter of an array, where small planes are done in groups.
+
+    Their rows are too short and too many side by side for the hardware to foresee. `nbytes` are the sizes of the arrays.
+    """
+    whole = fields["GROUP"] > 1 and fields["OUT_D"] == fields["BLOCKS_H"] == fields["TILES_I"] == 1
+    for letter, n in nbytes.items():
+        step = fields[f"{letter}_G"]
+        near = 0 < step <= 2 * n // (view.outer * len(view.tables[0]))
+        ahead = fields["GROUP"] * step // fields["OUT_H"] if whole and near and n > SMALL_BYTES else 0
+        fields[f"AHEAD_{letter}"] = rounded_up(ahead, LINE)
 
 
 def count_items(fields, view):
@@ -171,8 +207,9 @@ def set_strides(fields, view, letters, x_item, x_bytes, sizes):
         for role, step in zip("GDHWI", steps, strict=True):
             fields[f"{letter}_{role}"] = step
     # Rows that are read side by side from one page keep the hardware from reading ahead, which costs more than a second pass over a
-    # scratch row once the data does not come from a cache.
-    fields["STREAMS"] = 512 <= abs(fields["X_H"]) <= PAGE and x_bytes > CACHE_BYTES
+    # scratch row once the data does not come from a cache. So do the many rows of a window without columns.
+    step = abs(fields["X_H"])
+    fields["STREAMS"] = step >= 1024 if view.axes[2] < 0 else 512 <= step <= PAGE and x_bytes > CACHE_BYTES
     whole = view.inner == 1 or (fields["TILE_I"] == view.inner and fields["X_I"] == x_item)
     fields["PACKED"] = whole and fields["X_W"] == x_item * view.inner
     fields["DENSE"] = all(_dense(view, fields, letter, size) for letter, size in sizes.items())

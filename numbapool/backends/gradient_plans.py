@@ -17,7 +17,9 @@ from numbapool.backends.blocks import (
     divisors_of,
     kernel_name,
     key_steps,
+    look_ahead,
     roles,
+    set_passes,
     set_strides,
     size_of,
     tiles,
@@ -67,6 +69,9 @@ def summing(mean, shape, strides, x_name, axes, windows, dy_name, divisor, dy_st
     acc, x_item, y_item = (dtypes.itemsize(n) for n in (types.acc, types.x, types.y))
     fields, capacity = tiles(view, td, th, tw, acc, lanes, x_item, False)
     set_strides(fields, view, "YX", x_item, 0, {"Y": y_item})
+    set_passes(fields)
+    nbytes = size_of(shape) * y_item
+    look_ahead(fields, view, X=nbytes * d.count * h.count * w.count // (d.size * h.size * w.size), Y=nbytes)
     extents = w.table[:, block.EXTENT]
     tables = [td.table, th.table, d.table, h.table]
     divisors = divisors_of(extents, types, view.inner, lanes)
@@ -85,7 +90,6 @@ def summing(mean, shape, strides, x_name, axes, windows, dy_name, divisor, dy_st
     fields["AT_LINE"] = room.take(2 * row + results)
     fields["AT_WIDE"] = room.take(row)
     fields["AT_QUEUE"] = room.take(2 * row)
-    nbytes = size_of(shape) * y_item
     return assemble(
         kernel, fields, [tables, tw, divisors, last, view.tables], count_items(fields, view), room, nbytes
     )

@@ -18,15 +18,17 @@ from numbapool.backends.blocks import (
     divisors_of,
     kernel_name,
     key_steps,
+    look_ahead,
     roles,
     rounded_up,
+    set_passes,
     set_strides,
     size_of,
     tiles,
     with_column,
 )
 from numbapool.kernels import block, build
-from numbapool.layout import Canonical, canonical
+from numbapool.layout import Canonical, canonical, without_columns
 from numbapool.reductions import ALL, Types
 from numbapool.windows import Windows
 
@@ -35,6 +37,7 @@ BROAD = 8  # columns from which windows are doubled
 ROUNDINGS = 4  # in a row that a float32 sum may take
 HALF_ROUNDINGS = 512  # the same where x is a half, whose own rounding is 2^13 times as large
 MOST_PLACES = 254  # taps that a byte can number, with one value left for none
+MOST_LISTED = 4096  # rows of a window that are read one after the other
 WHOLE_RUN = 16  # neighbours from which planes with one window are read as a whole
 
 
@@ -78,6 +81,9 @@ def _form(
 ):
     view = canonical(shape, axes, [strides, y_strides, key_strides, *beside], apart=apart)
     d, h, w = roles(view, axes, windows)
+    if view.inner > 1 and len(w.table) == 1 and h.most * w.most <= MOST_LISTED and view.axes[0] == -1:
+        view = without_columns(view)
+        d, h, w = roles(view, axes, windows)
     queued = h.step == 1 and h.most >= TALL and h.overlap and h.most > 3 * h.pace
     narrow, broad = (reduction.types(x_name, y_name, wide, bool(elements.weights)) for wide in (False, True))
     half = dtypes.is_half(x_name)  # whose own rounding hides those of many float32
@@ -164,11 +170,14 @@ def forward(
     key_item = dtypes.itemsize(channel) if channel else 0
     if form.runs:
         return _whole(kernel, form, lanes, shape, y_item, key_item, bool(key), divisor)
-    fields, capacity = tiles(view, d, h, w, acc, lanes, x_item, queued, plane_strides is not None)
+    positions = keyed == "positions"
+    alike = not (queued or positions or beside)
+    fields, capacity = tiles(view, d, h, w, acc, lanes, x_item, queued, plane_strides is not None, alike)
     if not (is_large or w.regular):
         fields["TAPS_W"] = 1  # small windows are merged from single elements
+    nbytes = size_of(shape) * x_item
     results = {"Y": y_item, "K": key_item} if key else {"Y": y_item}
-    set_strides(fields, view, "XYK" + "".join(beside), x_item, size_of(shape) * x_item, results)
+    set_strides(fields, view, "XYK" + "".join(beside), x_item, nbytes, results)
     for letter, item in ("M", 1), ("V", dtypes.itemsize(elements.weights or "bool")):
         if letter in beside and view.inner > 1:
             step, column = fields[f"{letter}_I"], fields[f"{letter}_W"]
@@ -179,9 +188,15 @@ def forward(
         )  # of an array that is not there; any table will do
     if not key:
         fields |= {f"K_{role}": 0 for role in "GDHWI"}
+    set_passes(fields, h.pace)
+    look_ahead(
+        fields,
+        view,
+        X=nbytes,
+        Y=nbytes * len(d.table) * len(h.table) * len(w.table) * y_item // (d.size * h.size * w.size * x_item),
+    )
 
     tables = [d.table, h.table]
-    positions = keyed == "positions"
     weights = key_steps(
         view, axes, [shape[a] if positions else v.most for a, v in zip(axes, windows, strict=True)]
     )
@@ -215,7 +230,6 @@ def forward(
         fields["AT_WIDE"] = room.take(row)
         fields["AT_PLACES"] = room.take(capacity * 8 if channel else 0)
         fields["AT_QUEUE"] = room.take(row * (h.most + 2) if queued else 0)
-    nbytes = size_of(shape) * x_item
     return assemble(
         kernel, fields, [tables, w, divisors, view.tables], count_items(fields, view), room, nbytes, view.axes
     )

@@ -78,6 +78,7 @@ def forward(reduction, types, channel=None, saves=False, elements=reductions.ALL
         "max": p.maximum,
         "word": p.word,
         "set_word": p.set_word,
+        "prefetch": p.prefetch,
         "merge": getattr(p, ("present_" if present else "") + reduction.merge),
     }
     names |= {"seen": taken.as_is, "seen_n": taken.as_is_of}

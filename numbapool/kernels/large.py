@@ -171,6 +171,7 @@ def sweep(
     bottom = edge = end = word(table + oh * 32, START)
     for h in range(oh, last):
         start, stop = word(table + h * 32, START), word(table + h * 32, STOP)
+        look_ahead(args, source, y, h - oh)
         if not word(args, QUEUED):
             count = list_taps(args, taps, od, h)
             fill_row(args, taps, count, source, row, span, at, columns, inner, groups)

@@ -42,10 +42,11 @@ def vertical(taps, count, source, step, streams, row, span, at, n, groups, x_gro
                 first_row(source + word(taps, 0), word(taps, 1), row, span, at, whole)
                 for t in range(1, count):
                     next_row(source + word(taps, 2 * t), word(taps, 2 * t + 1), row, span, at, whole)
+                if whole < n:
+                    last = n - LANES
+                    merge_rows(taps, count, source + last * X_SIZE, row, span, at + last, LANES)
             else:
-                merge_rows(taps, count, source, row, span, at, 0, whole)
-            if whole < n:  # the last vector overlaps its neighbour: no scalar tail
-                merge_rows(taps, count, source, row, span, at, n - LANES, n)
+                merge_rows(taps, count, source, row, span, at, n)
             source += x_group
             at += pitch
     else:
@@ -58,11 +59,15 @@ def vertical(taps, count, source, step, streams, row, span, at, n, groups, x_gro
             at += pitch
 
 
-def merge_rows(taps, count, source, row, span, at, first, last):
-    """All taps of a vector at once, in a register; the first three, nearly always all, without a loop or a reload of the list."""
+def merge_rows(taps, count, source, row, span, at, n):
+    """All taps of a vector at once, in a register; the first three, nearly always all, without a loop or a reload of the list.
+
+    The last vector overlaps its neighbour: there is no scalar tail.
+    """
     a, b, c = source + word(taps, 0), source + word(taps, 2), source + word(taps, 4)
     a_key, b_key, c_key = word(taps, 1), word(taps, 3), word(taps, 5)
-    for i in range(first, last, LANES):
+    for j in range(0, n, LANES):
+        i = min(j, n - LANES)
         acc = tap(a + i * X_SIZE, a_key)
         if count > 1:
             acc = merge_later(acc, tap(b + i * X_SIZE, b_key))
@@ -220,7 +225,7 @@ def horizontal(
 def fill_row(args, taps, count, source, row, span, at, columns, inner, groups):
     """Vertical stage: `columns` × `inner` elements of each plane, as few runs of neighbours as the strides allow."""
     streams = word(args, STREAMS)
-    x_group = word(args, X_G)
+    x_group = word(args, X_PASS)
     pitch = word(args, PITCH)
     if count == 0:
         for g in range(groups):
@@ -243,7 +248,7 @@ def finish_row(
     args, row, span, taps, step, key, line, line_span, y, keys, groups, columns, inner, rows, divisors
 ):
     """Horizontal stage and store; a result whose elements are not neighbours goes through a scratch line."""
-    y_group, k_group = word(args, Y_G), word(args, K_G)
+    y_group, k_group = word(args, Y_PASS), word(args, K_PASS)
     if word(args, DENSE):
         horizontal(
             args, row, span, line, line_span, y, keys, groups, y_group, k_group, columns, inner, taps, step, key, rows, divisors
@@ -330,8 +335,13 @@ def sweep(
 ):
     """Output rows oh … last-1 of one item."""
     line = room + word(args, AT_LINE)
-    for h in range(oh, last):
+    runs = word(args, RUNS)
+    h = oh
+    while h < last:
+        look_ahead(args, source, y, h - oh)
         count = list_taps(args, taps, od, h)
+        if runs:  # a pass does several rows of one plane, not one row of several planes
+            groups = min(min(word(runs, h), word(args, ROWS)), last - h)
         fill_row(args, taps, count, source, row, span, at, columns, inner, groups)
         rows = word(word(args, D_TABLE) + od * 32, EXTENT) * word(word(args, H_TABLE) + h * 32, EXTENT)
         ready, left = row, word(args, TAPS_W)
@@ -342,6 +352,19 @@ def sweep(
             args, ready, span, left, word(args, STEP_W), word(args, KEY_W), line, span,
             y + h * word(args, Y_H), keys + h * word(args, K_H), groups, out_columns, inner, rows, divisors,
         )  # fmt: skip
+        h += groups if runs else 1
+
+
+def look_ahead(args, source, y, row):
+    """Ask the cache for a part of the planes that come after those of this item; `row` is the number of the item's row."""
+    n = word(args, AHEAD_X)
+    here = source + word(args, GROUP) * word(args, X_G) + row * n
+    for i in range(0, n, 64):
+        prefetch(here + i)
+    n = word(args, AHEAD_Y)
+    there = y + word(args, GROUP) * word(args, Y_G) + row * n
+    for i in range(0, n, 64):
+        prefetch(there + i)
 
 
 def enter(args, room, entry, g, c) -> "int":
@@ -399,10 +422,11 @@ def band(shared, slot, first_item, last_item):
         begin_at(args, first)
         left = min(max(first * up - up_before - begin, 0), needed)
         right = min(left + columns, needed) if up == 1 else left
-        for k in range(groups):
-            base = k * word(args, PITCH)
-            clear(row, span, base, base + left * inner)
-            clear(row, span, base + right * inner, base + needed * inner)
+        if item == first_item or word(args, TILES_W) > 1:  # else nobody has written there since
+            for k in range(max(word(args, GROUP), word(args, ROWS))):
+                base = k * word(args, PITCH)
+                clear(row, span, base, base + left * inner)
+                clear(row, span, base + right * inner, base + needed * inner)
 
         source = word(args, X) + word(word(args, X_TABLE), entry) + g * word(args, X_G)
         source += first * word(args, X_W) + c * word(args, X_I)

@@ -322,6 +322,20 @@ zip_low, zip_high = _interleave(False), _interleave(True)
 
 
 @intrinsic
+def prefetch(tc, addr):
+    """Ask the second-level cache for the line of an address, which need not be anybody's."""
+
+    def codegen(ctx, b, sig, args):
+        pointer, name = I8.as_pointer(), "llvm.prefetch.p0"
+        fnty = ir.FunctionType(ir.VoidType(), [pointer, I32, I32, I32])
+        fn = b.module.globals.get(name) or ir.Function(b.module, fnty, name)
+        b.call(fn, [_pointer(b, args[0], I8), I32(0), I32(2), I32(1)])
+        return ctx.get_dummy_value()
+
+    return types.void(address), codegen
+
+
+@intrinsic
 def word(tc, base, i):
     """The i-th 64-bit integer of a table."""
 

@@ -91,6 +91,7 @@ def sweep(
     d_line = word(args, D_TABLE) + od * 32
     for h in range(oh, last):
         h_line = word(args, H_TABLE) + h * 32
+        look_ahead(args, source, y, h - oh)
         count = list_taps(args, taps, od, h)
         for g in range(groups):
             here = source + g * word(args, X_G)

@@ -75,6 +75,10 @@ def _beats(sign):
     return beats
 
 
+def prefetch(addr):
+    pass
+
+
 maximum, minimum = _extreme(+1), _extreme(-1)
 beats_max, beats_min = _beats(+1), _beats(-1)
 

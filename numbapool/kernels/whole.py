@@ -11,6 +11,17 @@ from numbapool.kernels.block import *
 TEMPLATE = True
 
 
+def one_run(source, key, n) -> "acc":
+    """A run that is one chain of merges."""
+    acc = tap(source, key)
+    whole = n // LANES * LANES
+    for i in range(LANES, whole, LANES):
+        acc = merge_later(acc, tap(source + i * X_SIZE, key + i))
+    if whole < n:
+        acc = merge(acc, tap_n(source + whole * X_SIZE, n - whole, key + whole))
+    return acc
+
+
 def add_run(source, key, n, stack, span, done) -> "int":
     """Merge a run of n elements into the stack, which holds `done` chains: a merged pair of 2^i of them per bit i. Returns how many it holds then."""
     i = 0
@@ -67,6 +78,7 @@ def band(args, slot, first_item, last_item):
         word(word(args, D_TABLE), EXTENT) * word(word(args, H_TABLE), EXTENT), word(args, W_DIVISORS)
     )
     n, begin = word(args, RUN), word(args, BEFORE)
+    short = d_last - d_first == 1 and h_last - h_first == 1 and LANES <= n and n <= CHAIN * LANES
     for item in range(first_item, last_item):
         entry = item // word(args, GROUPS)
         g = (item - entry * word(args, GROUPS)) * word(args, GROUP)
@@ -78,6 +90,10 @@ def band(args, slot, first_item, last_item):
             planes = min(LANES, last - g)
             for k in range(planes):
                 plane = source + (g + k) * word(args, X_G)
+                if short:
+                    here = plane + d_first * word(args, X_D) + h_first * word(args, X_H)
+                    push(row, span, k * LANES, numbered(one_run(here, word(args, KEY_BASE), n)))
+                    continue
                 done = 0
                 for d in range(d_first, d_last):
                     for h in range(h_first, h_last):
