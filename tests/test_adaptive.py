@@ -8,7 +8,7 @@ from cases import DTYPES, FLOATS, array, same_bits
 
 import numbapool as nbp
 from numbapool.testing import check, check_vjp, gradcheck
-from numbapool.windows import adaptive
+from numbapool.windows import adaptive, sliding
 
 GLOBALS = ("max", "min", "avg", "sum")
 nan = np.nan
@@ -295,3 +295,18 @@ def test_all_axes():
         check_vjp("global_avg_pool", x, (), {"axes": None}, np.ones((1,) * x.ndim))
     with pytest.raises(ValueError, match="axis"):
         nbp.global_avg_pool(3.0, axes=None)
+
+
+def test_runs_of_windows_that_look_alike():
+    for windows in (
+        adaptive(13, 6), adaptive(14, 7), adaptive(3, 7), sliding(9, 3, 1, 1, 1, 1, False, True), sliding(9, 3, 2, 1, 2, 1, True, True),
+        sliding(9, 3, 2, 2, 2, 2, False, False), sliding(4, 9, 1, 4, 4, 1, False, False), sliding(5, 1, 3, 0, 0, 1, False, True),
+    ):  # fmt: skip
+        table, runs = windows.table, windows.runs
+        for i, run in enumerate(runs):
+            steps = (
+                table[i : i + run] - table[i] - np.arange(run)[:, None] * [windows.pace, windows.pace, 0, 0]
+            )
+            assert run >= 1 and not steps.any()
+            if i + run < len(table):
+                assert ((table[i + run] - table[i + run - 1]) != [windows.pace, windows.pace, 0, 0]).any()

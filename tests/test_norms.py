@@ -139,7 +139,7 @@ def test_gradients_of_high_orders():
 
 
 def test_gradients_tap_by_tap(monkeypatch):
-    """What very high orders need must give what bands give."""
+    """What very high orders need must give what bands give, and those what the kernel gives."""
     x = np.random.default_rng(0).standard_normal((2, 7, 9)) * 2.0 ** np.random.default_rng(1).integers(
         -40, 40, (2, 7, 9)
     )
@@ -148,7 +148,8 @@ def test_gradients_tap_by_tap(monkeypatch):
     taken = []
     by_taps = backward._norm_by_taps
     monkeypatch.setattr(backward, "_norm_by_taps", lambda *args: taken.append(1) or by_taps(*args))
-    for limit in (32, 0):
+    for few, limit in ((64, 32), (0, 32), (0, 0)):
+        monkeypatch.setattr(backward, "FEW", few)
         monkeypatch.setattr(backward, "MOST_BANDS", limit)
         check_vjp("lp_pool2d", x, *calls, array((2, 4, 5), "float64", seed=1))
     assert taken == [1]

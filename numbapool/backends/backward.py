@@ -1,7 +1,8 @@
 """Gradients of what `cpu` computes: a scatter for what selects, the transposed windows for what sums.
 
 Sums over elements of unlike weight, and norms, are the plain sum of the windows' shares, times a factor of each element:
-``dx = factor(x) · Σ share(dy, y)``. The sum is a kernel's; shares and factors are NumPy's, on slabs that bound their temporaries.
+``dx = factor(x) · Σ share(dy, y)``. All of it is one kernel's; where that would not do (large windows, learned weights, a range of magnitudes that float64
+does not hold once raised), shares and factors are NumPy's, on slabs that bound their temporaries.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ BAND = 800  # binades that a band may span once raised
 NARROWEST = 1e-5  # binades of a band before
 MOST_BANDS = 32  # more are slower than a look at every tap
 NO_BAND = -(2**31)
+FEW = 64  # windows that cover an element, for which a kernel reads them one by one
+SAFE = 500  # binades that a power of a norm may be away from 1
 
 
 def vjp(request):
@@ -53,6 +56,32 @@ def _new(request):
     return empty(x.shape, result_layout(x.shape, x.strides), x.dtype.newbyteorder("="))
 
 
+def _few(request):
+    """Whether a kernel may give the elements of dx their factors."""
+    native = request.x.dtype.isnative and dtypes.is_float(request.x_name)
+    return native and prod(w.transposed.most for w in request.windows) <= FEW
+
+
+def _factored(request, dy, sums):
+    """dx = the sum of dy over windows, divided by what they summed (None: nothing), times what the elements' own factors are."""
+    x, present, power = request.x, request.presence, request.reduction.power
+    dx = _new(request)
+    if dx.size == 0 or dy.size == 0:
+        dx[...] = 0
+        return dx
+    by = "" if sums is None else sums.dtype.name
+    factors = gradient_plans.Factors(present.elements, power, by)
+    reads = present.elements.omit or power is not None
+    beside = {"K": x if reads else None, "M": present.where, "V": present.weights, "S": sums}
+    beside = {letter: array for letter, array in beside.items() if array is not None}
+    plan = gradient_plans.summing(
+        False, dx.shape, dx.strides, request.x_name, request.axes, request.windows, dtypes.name_of(dy.dtype), None, dy.strides, factors,
+        tuple((letter, array.strides) for letter, array in beside.items()),
+    )  # fmt: skip
+    plan.run(dy, dx, **beside)
+    return dx
+
+
 def _spread(mean, request, dy, dx, name, divisor=None):
     """dx = the sum over windows of dy, for a `mean` divided by their extents. The arrays may be parts of the request's."""
     if dy.size == 0 or dx.size == 0:
@@ -66,7 +95,7 @@ def _spread(mean, request, dy, dx, name, divisor=None):
     plan = gradient_plans.summing(
         mean, dx.shape, dx.strides, name, request.axes, request.windows, dtypes.name_of(dy.dtype), divisor, dy.strides
     )  # fmt: skip
-    plan.run(dy, dx, None)
+    plan.run(dy, dx)
     return dx
 
 
@@ -100,7 +129,7 @@ def _selecting(request):
         plan = gradient_plans.selecting(
             dx.shape, dx.strides, request.x_name, request.axes, request.windows, dtypes.name_of(dy.dtype), dy.strides, key, keys.strides
         )  # fmt: skip
-        plan.run(dy, dx, keys)
+        plan.run(dy, dx, K=keys)
         if request.reduction.power is not None:  # of a magnitude
             for part in presence.slabs(dx.shape):
                 passed = numbers(dx[part])
@@ -159,6 +188,9 @@ def _weighted(request, y, sums):
     # Over the shape of the weights, with all axes; axes that were merged are told apart in the end.
     kept = (1,) * (x.ndim - len(given.shape)) + given.shape if request.restored is None else x.shape
 
+    if not learned and covered is None and _few(request):
+        return lambda dy: _factored(request, dy, sums)
+
     @np.errstate(all="ignore")
     def pullback(dy):
         dx = _new(request)
@@ -166,7 +198,7 @@ def _weighted(request, y, sums):
         for part in _parts(request):
             share = numbers(dy[part]).astype(compute, copy=False)
             if sums is not None:
-                share = np.divide(share, sums[part], where=sums[part] != 0, out=np.zeros_like(share))
+                share = _nothing_where(sums[part] == 0, share / sums[part])
             if weights is None:
                 _spread(False, request, share, dx[part], request.x_name)
                 _clear(dx[part], present.part(part), x[part])
@@ -178,7 +210,7 @@ def _weighted(request, y, sums):
                 continue
             slope = total * numbers(x[part])
             if sums is not None:
-                share = np.multiply(share, y[part], where=sums[part] != 0, out=np.zeros_like(share))
+                share = _nothing_where(sums[part] == 0, share * y[part])
                 slope -= _spread(False, request, share, total, compute.name)
             shared = tuple(a for a in range(x.ndim) if kept[a] == 1)
             target = dw[tuple(s if n > 1 else slice(None) for s, n in zip(part, kept, strict=False))]
@@ -197,6 +229,13 @@ def _unbroadcast(array, shape):
     """Summed over the axes along which something of `shape` was broadcast."""
     array = array.sum(axis=tuple(range(array.ndim - len(shape))))
     return array.sum(axis=tuple(a for a, n in enumerate(shape) if n == 1), keepdims=True)
+
+
+def _nothing_where(mask, values):
+    """The values, which may be changed, but 0 where the mask is set."""
+    if mask.any():
+        np.copyto(values, 0, where=mask)
+    return values
 
 
 def _kept(values, there):
@@ -222,6 +261,8 @@ def _norm(request, y):
     """
     p = request.reduction.power
     x, covered = request.x, _covered(request)
+    if p >= 1 and covered is None and _few(request) and _near_one(y, p):
+        return lambda dy: _factored(request, dy, y)
     width = BAND / max(abs(p - 1), 0.5)  # binades
 
     @np.errstate(all="ignore")
@@ -257,6 +298,12 @@ def _norm(request, y):
         return dx
 
     return pullback
+
+
+def _near_one(y, p):
+    """Whether norms of order p ≥ 1, and so all that matters to them, stay within `SAFE` once raised to p - 1."""
+    size = np.abs(y[np.isfinite(y) & (y != 0)])
+    return size.size == 0 or max(abs(np.log2(size.max())), abs(np.log2(size.min()))) * (p - 1) <= SAFE
 
 
 def _bands(v, there, width):

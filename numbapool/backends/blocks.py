@@ -34,17 +34,17 @@ class Plan:
     nbytes: int
     axes: tuple[int, ...] = ()  # that play D, H, W
 
-    def run(self, x, y, keys, mask=None, weights=None, planes=None):
-        """Fill y (and keys, or from keys) from x, beside arrays that a plan was made for."""
+    def run(self, x, y, **beside):
+        """Fill y from x; the other arrays that the plan was made for are named by their letters."""
         bands = threads.bands(self.items, self.nbytes)
         room, at = _scratch(8 * block.COUNT + bands * self.scratch)
         args = room[: block.COUNT]
         args[:] = self.args
         args[block.X] = address(x)
         args[block.Y] = address(y)
-        for word, array in ((block.K, keys), (block.M, mask), (block.V, weights), (block.P, planes)):
+        for letter, array in beside.items():
             if array is not None:
-                args[word] = address(array)
+                args[block.INDEX[letter]] = address(array)
         args[block.SCRATCH] = align(at + 8 * block.COUNT)
         threads.launch(self.kernel, at, self.items, bands)
         if room.nbytes <= KEPT_BYTES:

@@ -100,7 +100,7 @@ def forward(request, key, samples=None):
         tables = request.planes.tables(
             samples, tuple(request.axes.index(a) if a >= 0 else -1 for a in plan.axes)
         )
-    plan.run(x, y, saved, mask, weights, tables)
+    plan.run(x, y, K=saved, M=mask, V=weights, P=tables)
     if key == "positions" and kind == "places":
         saved = positions(request, saved, empty(shape, order, np.int64) if keys is None else keys)
     return y, saved

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -27,20 +28,59 @@ from numbapool.backends.blocks import (
 from numbapool.backends.plans import HALF_ROUNDINGS, ROUNDINGS, forward
 from numbapool.kernels import block, build
 from numbapool.layout import canonical
-from numbapool.reductions import AVG
+from numbapool.reductions import ALL, AVG, Elements, Types
 from numbapool.windows import Windows
 
 BLOCK_BYTES = 256 * 1024  # a block of accumulators stays in it
 
 
-def _backward_view(shape, strides, axes, windows, dy_strides, key_strides=None, ordered=False):
-    view = canonical(shape, axes, [strides, dy_strides] + ([key_strides] if key_strides else []), ordered)
+def _backward_view(shape, strides, axes, windows, dy_strides, beside=(), ordered=False):
+    view = canonical(shape, axes, [strides, dy_strides, *beside], ordered)
     return view, roles(view, axes, windows)
 
 
+@dataclass(frozen=True)
+class Factors:
+    """What makes the gradient of a sum other than the sum of dy over the windows that cover an element.
+
+    Attributes
+    ----------
+    elements : Elements
+        A mask, weights or NaNs of x: each element of dx has a factor.
+    power : float, optional
+        The order of a norm: the slope of |x|^p is a factor, and dy is divided by that of its window.
+    sums : str
+        The dtype of the windows' sums of weights, or norms, which dy is divided by; "" for none.
+    """
+
+    elements: Elements = ALL
+    power: float | None = None
+    sums: str = ""
+
+    def __bool__(self):
+        return bool(self.elements) or self.power is not None
+
+    @property
+    def name(self) -> str:
+        """For the names of kernels."""
+        slope = "" if self.power is None else f"lp{self.power!r}"
+        return "_".join(n for n in (self.elements.name, slope, self.sums and f"by_{self.sums}") if n)
+
+    def types(self, dy, x):
+        """Element types of a kernel: float64 in between where powers or weights ask for it."""
+        if self.power is not None or "float64" in (self.elements.weights, self.sums):
+            return Types(dy, "float64", x, "float64")
+        return None
+
+
 @lru_cache(maxsize=512)
-def summing(mean, shape, strides, x_name, axes, windows, dy_name, divisor, dy_strides):
-    """The plan of the backward of a sum (or a mean): dx, of this shape and these strides, from dy."""
+def summing(
+    mean, shape, strides, x_name, axes, windows, dy_name, divisor, dy_strides, factors=Factors(), beside=()
+):  # fmt: skip
+    """The plan of the backward of a sum (or a mean): dx, of this shape and these strides, from dy.
+
+    `beside` are the letters and byte strides of the arrays that `factors` are read from.
+    """
     from numbapool.kernels import bind, spread
 
     even = not mean or divisor is not None or all(w.even for w in windows)
@@ -50,7 +90,7 @@ def summing(mean, shape, strides, x_name, axes, windows, dy_name, divisor, dy_st
         constant = (
             divisor if divisor is not None else extents or 1
         )  # windows without an element have no gradient
-    if even and all(w.regular and w.regular[1] == 1 for w in windows):
+    if even and not factors and all(w.regular and w.regular[1] == 1 for w in windows):
         dy_shape = tuple(
             dict(zip(axes, (w.count for w in windows), strict=True)).get(a, n) for a, n in enumerate(shape)
         )
@@ -59,16 +99,20 @@ def summing(mean, shape, strides, x_name, axes, windows, dy_name, divisor, dy_st
             AVG, dy_shape, dy_strides, dy_name, axes, lines, x_name, float(constant), strides, None, None
         )
 
-    view, (d, h, w) = _backward_view(shape, strides, axes, windows, dy_strides)
+    letters = [letter for letter, _ in beside]
+    view, (d, h, w) = _backward_view(
+        shape, strides, axes, windows, dy_strides, [steps for _, steps in beside]
+    )
     td, th, tw = d.transposed, h.transposed, w.transposed_line
     limit = 16 * (HALF_ROUNDINGS if dtypes.is_half(dy_name) else ROUNDINGS)
-    types = AVG.types(dy_name, x_name, td.most * th.most * (w.most if w.regular else tw.most) > limit)
-    name = kernel_name("avg", "spread", types)
-    kernel = build.kernel(spread, lambda: bind.backward(types, None), name)
+    wide = td.most * th.most * (w.most if w.regular else tw.most) > limit
+    types = factors.types(dy_name, x_name) or AVG.types(dy_name, x_name, wide)
+    name = kernel_name("avg", "spread", types, factors.name)
+    kernel = build.kernel(spread, lambda: bind.summing(types, factors), name)
     lanes = bind.lanes_for(types.x, types.acc, types.y)
     acc, x_item, y_item = (dtypes.itemsize(n) for n in (types.acc, types.x, types.y))
     fields, capacity = tiles(view, td, th, tw, acc, lanes, x_item, False)
-    set_strides(fields, view, "YX", x_item, 0, {"Y": y_item})
+    set_strides(fields, view, "YX" + "".join(letters), x_item, 0, {"Y": y_item})
     set_passes(fields)
     nbytes = size_of(shape) * y_item
     look_ahead(fields, view, X=nbytes * d.count * h.count * w.count // (d.size * h.size * w.size), Y=nbytes)
@@ -79,11 +123,16 @@ def summing(mean, shape, strides, x_name, axes, windows, dy_name, divisor, dy_st
     fields |= {
         "D_TABLE": address(tables[0]), "H_TABLE": address(tables[1]), "DY_D_TABLE": address(tables[2]),
         "DY_H_TABLE": address(tables[3]), "W_DIVISORS": address(divisors), "LAST_DIVISORS": address(last),
-        "DIVISOR_STEP": divisors.itemsize * (view.inner if view.inner < lanes else 1), "UNEVEN": not even,
-        "K_TABLE": fields["Y_TABLE"],
+        "DIVISOR_STEP": divisors.itemsize * (view.inner if view.inner < lanes else 1), "UNEVEN": not even or bool(factors.sums),
     }  # fmt: skip
+    packed = {letter: fields[f"{letter}_W"] == fields[f"{letter}_I"] * view.inner for letter in letters}
+    fields["PACKED_S"] = packed.pop("S", True)
+    fields["PACKED_Y"] = all(packed.values())
+    for letter in "KMVS":
+        fields.setdefault(f"{letter}_TABLE", fields["Y_TABLE"])  # of an array that is not there
     room = Room()
     room.take(16 * (td.most * th.most + 3))
+    fields["AT_ARGS"] = room.take(8 * block.COUNT if beside else 0)
     row = align(capacity * acc)
     results = (fields["TILE_W"] * fields["TILE_I"] + 4 * lanes) * max(y_item, acc)
     fields |= {"SPAN": row, "ROW_BYTES": row, "LINE_BYTES": row, "AT_ROW": room.take(row)}
@@ -112,11 +161,11 @@ def selecting(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, k
     """The plan of the backward of a selecting reduction: dx, of this shape and these strides, from dy and saved keys."""
     from numbapool.kernels import bind, scatter
 
-    view, (d, h, w) = _backward_view(shape, strides, axes, windows, dy_strides, key_strides, ordered=True)
+    view, (d, h, w) = _backward_view(shape, strides, axes, windows, dy_strides, (key_strides,), ordered=True)
     types = AVG.types(dy_name, x_name, False)
     name = kernel_name("any", "scatter", types, key)
     key_name = "uint8" if key == "places" else "int64"
-    kernel = build.kernel(scatter, lambda: bind.backward(types, key_name), name)
+    kernel = build.kernel(scatter, lambda: bind.selecting(types, key_name), name)
     lanes = bind.lanes_for(types.x, types.acc, types.y)
     acc, x_item, y_item = (dtypes.itemsize(n) for n in (types.acc, types.x, types.y))
 

@@ -35,7 +35,7 @@ def run(request):
     faults = np.zeros(1, np.int64)
     args = plan.args.copy()
     args[block.INDEX["FAULTS"]] = blocks.address(faults)
-    replace(plan, args=args).run(x, y, indices)
+    replace(plan, args=args).run(x, y, K=indices)
     if faults[0] and settings.get("check_values"):
         _refuse(request.indices, elements)
     return y if x.dtype.isnative else y.byteswap(inplace=True)
@@ -64,7 +64,7 @@ def vjp(request):
                 keys.dtype.name,
                 keys.strides,
             )
-            plan.run(dy, dx, keys)
+            plan.run(dy, dx, K=keys)
         return dx
 
     return y, y, pullback

@@ -153,7 +153,6 @@ def _elements(p, reduction, types, channel, elements, lanes):
         names |= {"seen": taken.unless_nan, "seen_n": taken.seen_below}
     if elements.weights:
         names["valued"] = taken.weighed_unless_nan if omit and not pairs else taken.weighed
-        names["get_w"] = p.getter(elements.weights, types.end)
     if elements.beside:
         from numbapool.kernels import masked
 
@@ -163,16 +162,7 @@ def _elements(p, reduction, types, channel, elements, lanes):
             names["merge_later"] = (
                 keyed.merge
             )  # what is masked has no key, and may stand in front of its equals
-        names |= {
-            "load_mask": p.flag_loader(lanes), "splat_mask": p.flag_splatter(lanes), "allowed": taken.mask_at, "allowed_1": p.flag_loader(None),
-        } if elements.where else {"every": p.flags(lanes), "every_1": p.flags(None), "allowed": taken.no_mask, "allowed_1": taken.no_mask_1}  # fmt: skip
-        names |= {
-            "load_w": p.loader(elements.weights, types.end, lanes), "splat_w": p.splatter(types.end, lanes),
-            "weighing": taken.weights_at, "weighing_1": names["get_w"],
-        } if elements.weights else {
-            "ones": p.constant(types.end, 1, lanes), "ones_1": p.constant(types.end, 1, None),
-            "weighing": taken.no_weights, "weighing_1": taken.no_weights_1,
-        }  # fmt: skip
+        names |= _beside(p, types.end, elements, lanes)
     return names
 
 
@@ -195,21 +185,73 @@ def _norm(p, reduction, types, pairs, omit):
     return names | {"rint": p.rint}
 
 
-def backward(types, key):
-    """Binding of the backward templates: weighted (no key), or selecting with keys of dtype `key`."""
+def summing(types, factors):
+    """Binding of the gradient of sums."""
+    from numbapool.kernels import primitives as p
+
+    names = forward(reductions.AVG, types) | {n: getattr(p, n) for n in ("zip_low", "zip_high", "div")}
+    names["load_a_n"] = p.partial_loader(types.acc, types.acc, lanes_of(types, None), 0)
+    return names | (_factors(p, types, factors) if factors else {})
+
+
+def selecting(types, key):
+    """Binding of the gradient of selecting reductions with keys of dtype `key`."""
     from numbapool.kernels import primitives as p
     from numbapool.kernels import scatter
 
-    names = forward(reductions.AVG, types)
-    if not key:
-        return names | {n: getattr(p, n) for n in ("zip_low", "zip_high", "div")}
-    return names | {
+    return forward(reductions.AVG, types) | {
         "K_SIZE": dtypes.itemsize(key),
         "add": p.add,
         "put_y": p.putter(types.end, types.y),
         "get_k": p.getter(key, "int64"),
         "place": scatter.place_of_tap if key == "uint8" else scatter.place_of_index,
     }
+
+
+def _factors(p, types, factors):
+    from numbapool.kernels import factored
+
+    lanes, elements, sums = lanes_of(types, None), factors.elements, factors.sums
+    norm, omit = factors.power is not None, elements.omit
+    beside = functions(taken) | _beside(p, types.acc, elements, lanes) | functions(factored)
+    names = beside | {n: getattr(p, n) for n in ("mul", "div", "pick", "both", "either", "equal", "isnan", "isnumber", "less", "fabs", "with_sign")}  # fmt: skip
+    names |= {
+        "READS_X": norm or omit,
+        "E_SIZE": dtypes.itemsize(types.y),
+        "V_SIZE": dtypes.itemsize(elements.weights) if elements.weights else 1,
+        "zero": p.constant_like(types.acc, 0),
+        "identity_1": p.constant(types.acc, 0, None),
+        "passed": factored.where_known if omit else factored.where_allowed,
+    }
+    if norm:
+        passed = factored.sloped_known if omit else factored.sloped
+        names |= {"power": p.power(factors.power - 1), "passed": passed}
+    if norm or omit:
+        names |= {"element": p.loader(types.y, types.acc, lanes), "element_1": p.getter(types.y, types.acc)}
+    else:
+        names |= {"element": factored.no_element, "element_1": factored.no_element_1}
+    if sums:
+        names |= {
+            "scale": factored.share, "S_SIZE": dtypes.itemsize(sums), "load_s": p.loader(sums, types.acc, lanes),
+            "load_s_n": p.partial_loader(sums, types.acc, lanes, 0), "get_s": p.getter(sums, types.acc),
+            "shared": factored.share_of_norm if norm else factored.share_of_sum,
+        }  # fmt: skip
+    return names
+
+
+def _beside(p, compute, elements, lanes):
+    """How masks and weights are read, weights as dtype `compute`."""
+    names = {
+        "load_mask": p.flag_loader(lanes), "splat_mask": p.flag_splatter(lanes), "allowed": taken.mask_at, "allowed_1": p.flag_loader(None),
+    } if elements.where else {"every": p.flags(lanes), "every_1": p.flags(None), "allowed": taken.no_mask, "allowed_1": taken.no_mask_1}  # fmt: skip
+    get = p.getter(elements.weights, compute) if elements.weights else None
+    return names | ({
+        "load_w": p.loader(elements.weights, compute, lanes), "splat_w": p.splatter(compute, lanes), "get_w": get,
+        "weighing": taken.weights_at, "weighing_1": get,
+    } if elements.weights else {
+        "ones": p.constant(compute, 1, lanes), "ones_1": p.constant(compute, 1, None),
+        "weighing": taken.no_weights, "weighing_1": taken.no_weights_1,
+    })  # fmt: skip
 
 
 def _finish(p, reduction, types, lanes, channel):

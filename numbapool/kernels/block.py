@@ -1,7 +1,7 @@
 """The argument block: the 64-bit integers that a band kernel reads, by name.
 
 Python fills a block and kernels read it with `word(args, NAME)`. All strides are in bytes. `X`, `Y`, `K` (keys: saved
-places, indices or sums of weights), `M` (mask), `V` (weights) and `P` (planes' own windows) each take seven words: address, table of outer offsets, and the strides of a group, D, H, W and inner.
+places, indices or sums of weights), `M` (mask), `V` (weights), `P` (planes' own windows) and `S` (what dy is divided by) each take seven words: address, table of outer offsets, and the strides of a group, D, H, W and inner.
 """
 
 _NAMES = """
@@ -11,6 +11,7 @@ K K_TABLE K_G K_D K_H K_W K_I
 M M_TABLE M_G M_D M_H M_W M_I
 V V_TABLE V_G V_D V_H V_W V_I
 P P_TABLE P_G P_D P_H P_W P_I
+S S_TABLE S_G S_D S_H S_W S_I
 GROUPS GROUP OUTER
 OUT_D OUT_H OUT_W
 WIDTH INNER TILE_I TILES_I TILE_W TILES_W BLOCK_H BLOCKS_H
@@ -24,6 +25,7 @@ AT_ROW AT_WIDE AT_LINE AT_QUEUE QUEUE_LENGTH AT_PLACES AT_ARGS PITCH SPAN LINE_B
 ELEMENTS FAULTS
 RUN KEY_BASE STACK_SPAN
 RUNS ROWS X_PASS Y_PASS K_PASS AHEAD_X AHEAD_Y
+PACKED_Y PACKED_S
 """.split()
 
 for _i, _name in enumerate(_NAMES):

@@ -286,6 +286,7 @@ isnumber = _generic(lambda b, signed, x: b.fcmp_ordered("ord", x, x), _mask_of)
 everywhere = _generic(lambda b, signed, x: _const(_like(x.type, I1), 1), _mask_of)
 fabs = _generic(lambda b, signed, x: _call(b, "llvm.fabs", x.type, [x]))
 rint = _generic(lambda b, signed, x: _call(b, "llvm.roundeven", x.type, [x]))
+with_sign = _generic(lambda b, signed, x, y: _call(b, "llvm.copysign", x.type, [x, y]))
 less = _generic(lambda b, signed, x, y: _greater(b, signed, y, x), _mask_of)
 either = _generic(lambda b, signed, x, y: b.or_(x, y))
 both = _generic(lambda b, signed, x, y: b.and_(x, y))
@@ -711,6 +712,8 @@ def power(exponent):
         if exponent in (0.5, 0.25):
             root = _call(b, "llvm.sqrt", v.type, [v])
             return root if exponent == 0.5 else _call(b, "llvm.sqrt", v.type, [root])
+        if exponent == 0:
+            return _const(v.type, 1)
         if exponent not in range(1, 9):
             return _call(b, "llvm.pow", v.type, [v, _const(v.type, exponent)])
         result, square, left = None, v, int(exponent)

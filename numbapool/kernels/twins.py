@@ -75,6 +75,10 @@ def _beats(sign):
     return beats
 
 
+def with_sign(x, y):
+    return np.copysign(x, y)
+
+
 def prefetch(addr):
     pass
 
