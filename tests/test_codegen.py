@@ -11,13 +11,15 @@ import pytest
 SCRIPT = """
 import json, sys
 from numbapool import reductions
+from numbapool.backends.gradient_plans import Factors
 from numbapool.kernels import bind, build, large, rows, spread
 
 def kernel(name, dtype, form, key):
-    reduction = getattr(reductions, name)
     if form is spread:
         types = reductions.AVG.types(dtype, dtype, False)
-        return build.assembly(form, bind.backward(types, key), "test")
+        factors = Factors(reductions.Elements(where=True), sums=dtype) if name == "where" else Factors()
+        return build.assembly(form, bind.summing(types, factors), "test")
+    reduction = getattr(reductions, name)
     types = reduction.types(dtype, None, form is large)
     return build.assembly(form, bind.forward(reduction, types, key), "test")
 
@@ -78,6 +80,7 @@ CASES = [
     ("SUM", "float64", "large", None),
     ("MAX", "uint8", "rows", None),
     ("AVG", "float32", "spread", None),
+    ("where", "float32", "spread", None),
 ]
 
 

@@ -195,3 +195,17 @@ def test_rounded_means_of_large_integers(dtype):
             check("avg_pool2d", x, *args, count_include_pad=include, dtype=dtype)
     edges = np.array([info.max, info.max - 1, info.min, info.min + 1] * 10, dtype)
     check("avg_pool1d", edges, 2, 1, dtype=dtype)
+
+
+@pytest.mark.parametrize("kernel", [33, 34, 48, 64, 127])
+def test_wide_sums_stay_in_their_window(kernel):
+    """Blocks, their ends and what lies beside a row, in several rows at a time."""
+    for shape in ((5, 40), (3, 200), (2, 3, 130)):
+        for place, value in ((7, nan), (16, inf), (-20, -inf)):
+            x = array(shape)
+            x.flat[place] = value
+            for stride in (1, 2, 3):
+                if kernel <= shape[-1] + 2 * (kernel // 2):
+                    check("avg_pool1d", x, kernel, stride, kernel // 2)
+                if kernel <= shape[-1]:
+                    check("sum_pool1d", x, kernel, stride)

@@ -95,6 +95,10 @@ def forward(reduction, types, channel=None, saves=False, elements=reductions.ALL
         }
     else:
         names |= functions(values)
+    names["SCANS"] = channel is None and reduction.merge == "add"
+    if names["SCANS"]:
+        names |= {n: getattr(p, n) for n in ("sums_to", "sums_from", "pick")}
+        names |= {"first_lanes": p.lane_counter(lanes), "splat_a": p.splatter(types.acc, lanes)}
     if elements or reduction.power is not None:
         names |= _elements(p, reduction, types, channel, elements, lanes)
     if channel and not saves:

@@ -117,6 +117,31 @@ def cover(row, out, span, n, taps, step) -> "int":
     return have
 
 
+def add_up(row, wide, ends, totals, span, n, taps):
+    """As `widen` for sums of more than two vectors of neighbours, at a cost that does not grow with `taps`.
+
+    A vector is a block. A window is the end of a block, whole blocks and the beginning of one: sums from each element to its block's end (`ends`) and
+    from its block's beginning (`wide`), and sums of the blocks' `totals`, of which the windows of a block's later elements take one more.
+    """
+    blocks = (n + LANES - 1) // LANES
+    for b in range(blocks):
+        acc = pull(row, span, b * LANES, 0)
+        push(ends, span, b * LANES, sums_from(acc))
+        push(wide, span, b * LANES, sums_to(acc))
+        push_1(totals, span, b, pull_1(ends, span, b * LANES, 0))
+    whole = (taps - 1) // LANES - 1
+    room = (blocks + 2 * LANES) * A_SIZE
+    runs, longer = widen(totals, totals + room, span, blocks, whole, 1), totals + 2 * room
+    for b in range(0, blocks, LANES):
+        push(longer, span, b, merge(pull(runs, span, b, 0), pull(totals, span, b + whole, 0)))
+    early = LANES - (taps - 1) % LANES
+    for b in range((n - taps) // LANES + 1):
+        acc = merge(pull(ends, span, b * LANES, 0), pull(wide, span, b * LANES + taps - 1, 0))
+        between = splat_a(pull_1(runs, span, b + 1, 0)), splat_a(pull_1(longer, span, b + 1, 0))
+        acc = merge(acc, pick(first_lanes(early), between[0], between[1]))
+        push(wide, span, b * LANES, acc)
+
+
 def locate_columns(args, room, begin, needed, inner, groups):
     """Write the columns' part of the keys of a scratch row."""
     places = room + word(args, AT_PLACES)
@@ -210,6 +235,9 @@ def sweep(
             have = cover(row, wide, span, total, taps_w, step)
             wider = row if have == 1 else wide
             left, apart = (2 if taps_w > have else 1), (taps_w - have) * word(args, STEP_W)
+        elif SCANS and step == 1 and taps_w > 2 * LANES:
+            add_up(row, wide, line, line + word(args, LINE_BYTES), span, total, taps_w)
+            wider, left, apart = wide, 1, 0
         else:
             wider = widen(row, wide, span, total, taps_w, step)
             left, apart = 1, 0

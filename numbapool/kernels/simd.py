@@ -309,6 +309,24 @@ def _shuffle(first):
 evens, odds = _shuffle(0), _shuffle(1)
 
 
+def _scan(backward):
+    """Sums of a vector's lanes up to each lane, or from each lane on."""
+
+    def emit(b, signed, v):
+        n, step = v.type.count, 1
+        while step < n:
+            lanes = [k + step if backward else k - step for k in range(n)]
+            lanes = [k if 0 <= k < n else n for k in lanes]
+            moved = b.shuffle_vector(v, _const(v.type, 0), ir.Constant(ir.VectorType(I32, n), lanes))
+            v, step = _emit_add(b, signed, v, moved), 2 * step
+        return v
+
+    return _generic(emit)
+
+
+sums_to, sums_from = _scan(False), _scan(True)
+
+
 def _interleave(high):
     def emit(b, signed, x, y):
         n = x.type.count

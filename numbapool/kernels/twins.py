@@ -75,6 +75,14 @@ def _beats(sign):
     return beats
 
 
+def sums_to(v):
+    return np.cumsum(v, dtype=v.dtype)
+
+
+def sums_from(v):
+    return np.cumsum(v[::-1], dtype=v.dtype)[::-1]
+
+
 def with_sign(x, y):
     return np.copysign(x, y)
 
