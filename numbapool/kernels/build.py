@@ -185,6 +185,7 @@ def _compile(template_module, binding, name):
     from . import compiler
 
     binding = binding() if callable(binding) else binding
+    binding = {n: compiler.Primitive(v._defn) if hasattr(v, "_defn") else v for n, v in binding.items()}
     named = compiler.resolver(binding.get("TYPES", {}))
     band = _rebind(template_module, binding, name, lambda f: compiler.helper(f, named))["band"]
     module, native = compiler.compile_band(band, name)
@@ -216,9 +217,9 @@ def _entry(native, name):
 
 
 def _codegen():
-    from numba.core.registry import cpu_target
+    from . import compiler
 
-    return cpu_target.target_context.codegen()
+    return compiler.target().codegen()
 
 
 def launcher(module):

@@ -5,20 +5,89 @@ calls. A kernel here is a dozen helpers around one entry, so they are lowered wi
 internal, and optimised together: a fifth of the time, and better inlining.
 
 A helper says with its annotation what it returns: nothing (void), `int`, or a name from the binding's `TYPES`.
+
+Templates know integers, ranges, tuples and primitives. Numba's own contexts know all of Python and NumPy as well, and to load that takes longer than to
+compile a kernel; they ask every NumPy function about every sum of two integers, and look for news whenever a primitive is typed.
+So kernels have contexts of their own.
 """
 
 import dis
+import functools
 import inspect
 from types import FunctionType
 
 from llvmlite import binding as ll
 from llvmlite import ir
-from numba.core import compiler, typed_passes, types, untyped_passes
+from numba.core import compiler, cpu, typed_passes, types, typing, untyped_passes
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import PassManager
-from numba.core.registry import cpu_target
 from numba.core.typing import signature
-from numba.extending import intrinsic
+from numba.core.typing.templates import (
+    AbstractTemplate,
+    Registry,
+    _TemplateTargetHelperMixin,
+    builtin_registry,
+)
+
+
+class _Typing(typing.Context):
+    def refresh(self):
+        """Nothing comes later: primitives carry their types with them."""
+
+    def _load_builtins(self):
+        """Python's operators and types, without the overloads, which would load Numba's own contexts."""
+        plain = Registry()
+        plain.functions = [
+            t for t in builtin_registry.functions if not issubclass(t, _TemplateTargetHelperMixin)
+        ]
+        plain.globals = builtin_registry.globals
+        self.install_registry(plain)
+
+
+class _Target(cpu.CPUContext):
+    def refresh(self):
+        pass
+
+    def post_lowering(self, mod, library):
+        """Templates count no references, so nothing of Numba's runtime is linked."""
+
+
+@functools.cache
+def target():
+    """The target context of all kernels."""
+    from numba.core.imputils import builtin_registry as lowered
+
+    # Imported, they register how they are lowered.
+    from numba.cpython import builtins, numbers, rangeobj, tupleobj
+
+    with global_compiler_lock:
+        context = _Target(_Typing())
+        context.typing_context._load_builtins()
+        context.install_registry(lowered)
+        return context
+
+
+class _Template(AbstractTemplate):
+    """The typing of a primitive, which is its key, and what it emits."""
+
+    def generic(self, args, kws):
+        known, emits = self.key.known, self.key.emits
+        if args not in known:
+            known[args], emit = self.key._defn(self.context, *args)
+            emits[known[args].args] = emit
+            target().insert_func_defn([(emit, emit, known[args].args)])
+        return known[args]
+
+    def get_impl_key(self, sig):
+        return self.key.emits[sig.args]
+
+
+class Primitive:
+    """A function of Numba's types that emits LLVM code: `define(typing context, *types)` gives a signature and a code generator, as for an intrinsic."""
+
+    def __init__(self, define):
+        self._defn, self.known, self.emits = define, {}, {}
+        self._numba_type_ = types.Function(type("_Primitive", (_Template,), {"key": self}))
 
 
 def _flags():
@@ -56,7 +125,7 @@ class _Pipeline(compiler.CompilerBase):
 
 def _lower(function, args, result, library):
     return compiler.compile_extra(
-        cpu_target.typing_context, cpu_target.target_context, function, args, result, _flags(), {},
+        target().typing_context, target(), function, args, result, _flags(), {},
         library=library, pipeline_class=_Pipeline,
     )  # fmt: skip
 
@@ -151,9 +220,7 @@ def helper(function, named_types):
 
         return signature(returns, *args), codegen
 
-    names = ", ".join(inspect.signature(function).parameters)
-    # Numba asks an intrinsic for its parameters by name, so it needs a function of the same arity.
-    return intrinsic(eval(f"lambda typingctx, {names}: typed({names})", {"typed": typed}))
+    return Primitive(lambda context, *args: typed(*args))
 
 
 class _OfArguments:
@@ -188,10 +255,8 @@ def resolver(table):
 def compile_band(band, name):
     """Lower `band(args, slot, lo, hi)` and its helpers; (LLVM module with nothing exported, name of the native function)."""
     with global_compiler_lock:
-        cpu_target.typing_context.refresh()
-        cpu_target.target_context.refresh()
-        codegen = cpu_target.target_context.codegen()
-        library = codegen.create_library(name)
+        library = target().codegen().create_library(name)
+        library._optimize_functions = lambda module: None  # all of them will be, together
         result = _lower(band, (types.int64,) * 4, types.void, library)
         for other in library._linking_libraries:  # overloads of builtins that a template calls
             library._final_module.link_in(other._get_module_for_linking(), preserve=True)
@@ -206,7 +271,7 @@ def optimise(module, entry):
     # Kernels are vectorised and unrolled as they are written; LLVM's own vectoriser and unroller only make them longer.
     tuning = ll.create_pipeline_tuning_options(speed_level=2)
     tuning.loop_vectorization = tuning.slp_vectorization = tuning.loop_unrolling = False
-    builder = ll.create_pass_builder(cpu_target.target_context.codegen()._tm, tuning)
+    builder = ll.create_pass_builder(target().codegen()._tm, tuning)
     builder.getModulePassManager().run(module, builder)
     passes = ll.create_new_module_pass_manager()
     passes.add_global_dead_code_eliminate_pass()

@@ -137,8 +137,8 @@ def add_up(row, wide, ends, totals, span, n, taps):
     early = LANES - (taps - 1) % LANES
     for b in range((n - taps) // LANES + 1):
         acc = merge(pull(ends, span, b * LANES, 0), pull(wide, span, b * LANES + taps - 1, 0))
-        between = splat_a(pull_1(runs, span, b + 1, 0)), splat_a(pull_1(longer, span, b + 1, 0))
-        acc = merge(acc, pick(first_lanes(early), between[0], between[1]))
+        fewer, more = splat_a(pull_1(runs, span, b + 1, 0)), splat_a(pull_1(longer, span, b + 1, 0))
+        acc = merge(acc, pick(first_lanes(early), fewer, more))
         push(wide, span, b * LANES, acc)
 
 
