@@ -74,8 +74,6 @@ def forward(reduction, types, channel=None, saves=False, elements=reductions.ALL
         "identity": p.constant(types.acc, "mark" if present else identity, lanes),
         "evens": p.evens,
         "odds": p.odds,
-        "min": p.minimum,
-        "max": p.maximum,
         "word": p.word,
         "set_word": p.set_word,
         "prefetch": p.prefetch,

@@ -64,7 +64,7 @@ def kernel(template_module, binding, name):
     template_module : module
         Its plain functions are the template; `band(args, slot, lo, hi)` is the entry.
     binding : dict or callable
-        What the free names mean: intrinsics, plain functions, numbers. A callable is asked for the dict only when
+        What the free names mean: intrinsics, plain functions, numbers. Of Python's own, templates have `range`, `min` and `max` of two integers. A callable is asked for the dict only when
         something has to be compiled. Everything in it must be told apart by `name`.
     name : str
         Of the kernel, unique among all template and binding pairs.
@@ -182,9 +182,11 @@ def _compile(template_module, binding, name):
     """(LLVM module with the one entry `_symbol(name)`, names that it needs from elsewhere)."""
     from llvmlite import binding as ll
 
-    from . import compiler
+    from . import compiler, primitives
 
-    binding = binding() if callable(binding) else binding
+    binding = {"min": primitives.minimum, "max": primitives.maximum} | (
+        binding() if callable(binding) else binding
+    )
     binding = {n: compiler.Primitive(v._defn) if hasattr(v, "_defn") else v for n, v in binding.items()}
     named = compiler.resolver(binding.get("TYPES", {}))
     band = _rebind(template_module, binding, name, lambda f: compiler.helper(f, named))["band"]

@@ -93,29 +93,33 @@ def sweep(
     step = word(args, STEP_W) * inner
     total = (groups - 1) * pitch + needed * inner
     d_line = word(args, D_TABLE) + od * 32
+    summed, before = row, word(args, H_TABLE) + oh * 32
     for h in range(oh, last):
         h_line = word(args, H_TABLE) + h * 32
         look_ahead(args, source, y, h - oh)
-        count = list_taps(args, taps, od, h)
-        if word(args, UNEVEN) and count > 0:
-            t = 0
-            for d in range(word(d_line, START), word(d_line, STOP), word(args, D_STEP)):
-                for r in range(word(h_line, START), word(h_line, STOP), word(args, H_STEP)):
-                    fill_row(args, taps + 16 * t, 1, source, line, span, 0, columns, inner, groups)
-                    target = packed if t == 0 else extra
-                    scale(args, target, line, span, groups, columns, inner, d, r, divisors)
-                    if t > 0:
-                        combine(packed, packed, extra, span, total)
-                    t += 1
-        else:
-            fill_row(args, taps, count, source, packed, span, 0, columns, inner, groups)
-        for g in range(groups):
-            lay_out(row, g * pitch + at, packed, g * pitch, span, columns, inner, up)
-        wider = widen(row, wide, span, total, word(args, TAPS_W), step)
-        if columns_table:
-            by_table(args, columns_table, row, wider, line, span, groups, out_columns, inner)
-            wider = line
-        wider = weigh(args, wider, extra, span, h, keys, groups, out_columns, inner)
+        same = word(h_line, START) == word(before, START) and word(h_line, STOP) == word(before, STOP)
+        before = h_line
+        if h == oh or not same:  # else the sums of the row before are those of this one
+            count = list_taps(args, taps, od, h)
+            if word(args, UNEVEN) and count > 0:
+                t = 0
+                for d in range(word(d_line, START), word(d_line, STOP), word(args, D_STEP)):
+                    for r in range(word(h_line, START), word(h_line, STOP), word(args, H_STEP)):
+                        fill_row(args, taps + 16 * t, 1, source, line, span, 0, columns, inner, groups)
+                        target = packed if t == 0 else extra
+                        scale(args, target, line, span, groups, columns, inner, d, r, divisors)
+                        if t > 0:
+                            combine(packed, packed, extra, span, total)
+                        t += 1
+            else:
+                fill_row(args, taps, count, source, packed, span, 0, columns, inner, groups)
+            for g in range(groups):
+                lay_out(row, g * pitch + at, packed, g * pitch, span, columns, inner, up)
+            summed = widen(row, wide, span, total, word(args, TAPS_W), step)
+            if columns_table:
+                by_table(args, columns_table, row, summed, line, span, groups, out_columns, inner)
+                summed = line
+        weighed = weigh(args, summed, extra, span, h, keys, groups, out_columns, inner)
         finish_row(
-            args, wider, span, 1, 0, 0, line, span, y + h * word(args, Y_H), keys, groups, out_columns, inner, 1, word(args, LAST_DIVISORS),
+            args, weighed, span, 1, 0, 0, line, span, y + h * word(args, Y_H), keys, groups, out_columns, inner, 1, word(args, LAST_DIVISORS),
         )  # fmt: skip
