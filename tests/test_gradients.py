@@ -5,7 +5,11 @@ import pytest
 from cases import ALL, FLOATS, KERNEL_PATHS, OPS, Case, array, dtype_of, parametrize, same_bits
 
 import numbapool as nbp
+from numbapool.backends import plans
+from numbapool.kernels import block
+from numbapool.reductions import AVG
 from numbapool.testing import check_vjp, gradcheck, reference, reference_vjp
+from numbapool.windows import sliding
 
 
 def _dy(op, case, dtype, kind="ties", seed=1):
@@ -247,3 +251,28 @@ def test_integers_have_no_gradient(op):
     for dtype in ("bool", "uint8", "int64"):
         with pytest.raises(TypeError, match=r"\bx\b"):
             nbp.vjp(getattr(nbp, f"{op}_pool2d"), np.ones((4, 4), dtype), 2)
+
+
+@pytest.mark.parametrize("op", ["avg", "sum"])
+def test_one_large_window_and_what_it_leaves(op):
+    """Elements behind the last window have no gradient, however the rows of windows are merged."""
+    for shape, kernel, stride, padding in (((10, 10), 8, None, 0), ((9, 91), (4, 86), (1, 86), ((0, 0), (26, 42))), ((2, 30), (1, 17), 20, 0)):  # fmt: skip
+        options = {"kernel_size": kernel, "stride": stride, "padding": padding}
+        y = getattr(nbp, f"{op}_pool2d")(np.ones(shape, "f4"), **options)
+        check_vjp(f"{op}_pool2d", array(shape), (), options, array(y.shape, seed=1))
+
+
+def test_rows_of_a_plane_go_together_only_where_the_kernel_does_so():
+    def plan(shape, kernel):
+        x = np.zeros(shape, "f4")
+        windows = tuple(sliding(n, kernel, 1, kernel // 2, kernel // 2, 1, False, True) for n in shape[2:])
+        args = plans.forward(
+            AVG, shape, x.strides, "float32", (2, 3), windows, None, None, x.strides, None, None
+        ).args
+        return tuple(int(args[block.INDEX[n]]) for n in ("GROUP", "ROWS"))
+
+    assert plan((8, 64, 35, 35), 3) == (1, 13)  # rows of one plane, in the order of memory
+    group, rows = plan((8, 64, 7, 7), 3)  # rows of several planes
+    assert group > 8 and rows == 1
+    group, rows = plan((8, 64, 35, 35), 9)
+    assert group > 8 and rows == 1

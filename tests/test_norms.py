@@ -167,3 +167,16 @@ def test_gradients_need_the_exact_norm():
         _, pullback = nbp.vjp(nbp.lp_pool1d, x, norm, 2, **kwargs)
         exact, wide = nbp.vjp(nbp.lp_pool1d, np.asarray(x, np.float64), norm, 2)
         assert np.allclose(pullback([1.0]), wide([1.0]), rtol=1e-6) and np.isfinite(exact).all()
+
+
+def test_gradients_of_rows_in_several_tiles():
+    for shape, axes in (((1, 5, 6, 5000), (1, 2)), ((1, 2, 4, 20000), (2, 3)), ((70, 5, 6, 40), (1, 2))):
+        x = array(shape)
+        dy = array(nbp.lp_pool2d(x, 2, 3, 2, padding=1, axes=axes).shape, seed=1)
+        check_vjp("lp_pool2d", x, (2, 3, 2), {"padding": 1, "axes": axes}, dy)
+
+
+def test_gradients_far_from_one():
+    """Neither norms nor what comes back may be raised out of float64's range."""
+    for size, passed in ((2.0**-240, 2.0**600), (2.0**240, 2.0**-700), (1.0, 2.0**1000), (2.0**-600, 1.0)):
+        check_vjp("lp_pool1d", np.ones(4) * size, (3, 2, 1), {}, np.full(3, passed))

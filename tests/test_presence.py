@@ -365,3 +365,13 @@ def test_out_may_be_what_the_weights_are_a_column_of():
     x, out = array((2, 8, 8)), array((2, 8, 8), seed=1)
     expected = nbp.sum_pool2d(x, 3, 1, 1, weights=out[:, :, :1].copy())
     assert same_bits(nbp.sum_pool2d(x, 3, 1, 1, weights=out[:, :, :1], out=out), expected)
+
+
+@pytest.mark.parametrize("names", ["where", "where omit", "integers"])
+def test_gradients_of_rows_in_several_tiles(names):
+    """Channels, or columns, that do not fit into a scratch row; rows of 0 stride; the same from NumPy's arithmetic."""
+    for shape, axes in (((1, 5, 6, 5000), (1, 2)), ((1, 2, 4, 20000), (2, 3)), ((70, 5, 6, 40), (1, 2))):
+        x = holes(shape, infinite=False) if "omit" in names else array(shape)
+        made = options(x, names) | ({"weights": np.arange(shape[-1]) % 3} if names == "integers" else {})
+        dy = array(nbp.avg_pool2d(x, 3, 2, 1, axes=axes).shape, seed=1)
+        check_vjp("avg_pool2d", x, (3, 2, 1), {"axes": axes, **made}, dy)

@@ -199,7 +199,7 @@ def test_rounded_means_of_large_integers(dtype):
 
 @pytest.mark.parametrize("kernel", [33, 34, 48, 64, 127])
 def test_wide_sums_stay_in_their_window(kernel):
-    """Blocks, their ends and what lies beside a row, in several rows at a time."""
+    """Blocks, their ends and what lies beside a row, for several planes at a time."""
     for shape in ((5, 40), (3, 200), (2, 3, 130)):
         for place, value in ((7, np.nan), (16, np.inf), (-20, -np.inf)):
             x = array(shape)

@@ -261,12 +261,13 @@ def _norm(request, y):
     """
     p = request.reduction.power
     x, covered = request.x, _covered(request)
-    if p >= 1 and covered is None and _few(request) and _near_one(y, p):
-        return lambda dy: _factored(request, dy, y)
+    direct = p >= 1 and covered is None and _few(request) and _near_one(y, p)
     width = BAND / max(abs(p - 1), 0.5)  # binades
 
     @np.errstate(all="ignore")
     def pullback(dy):
+        if direct and (dy.dtype != np.float64 or _near_one(dy, 2)):
+            return _factored(request, dy, y)
         dx = _new(request)
         for part in _parts(request):
             v, there = numbers(x[part], "float64"), _there(request, covered, part)
@@ -301,7 +302,7 @@ def _norm(request, y):
 
 
 def _near_one(y, p):
-    """Whether norms of order p ≥ 1, and so all that matters to them, stay within `SAFE` once raised to p - 1."""
+    """Whether what is finite and not 0 stays within `SAFE` once raised to p - 1."""
     size = np.abs(y[np.isfinite(y) & (y != 0)])
     return size.size == 0 or max(abs(np.log2(size.max())), abs(np.log2(size.min()))) * (p - 1) <= SAFE
 

@@ -131,6 +131,7 @@ def tiles(view, d, h, w, acc, lanes, item, queued, alone=False, by_rows=False):
     if pitch <= SMALL_ROW:
         if tile_w == len(w.table) and tile_i == view.inner and not alone:
             group = min(view.outer, SMALL_ROW // pitch)
+        # Memory is then read in order, which is worth up to twice the passes.
         if by_rows and _passes(h.runs, SMALL_ROW // pitch) <= 2 * len(h.table) / group:
             group, rows = 1, min(SMALL_ROW // pitch, int(h.runs.max()))
     step_h = h.pace
@@ -200,6 +201,11 @@ def _dense(view, fields, letter, item):
     )
 
 
+def packed(fields, view, letter):
+    """Whether the inner elements of neighbouring columns of a tile are as far apart as those of one column."""
+    return fields["TILE_I"] == view.inner and fields[f"{letter}_W"] == fields[f"{letter}_I"] * view.inner
+
+
 def set_strides(fields, view, letters, x_item, x_bytes, sizes):
     """The strides of every array; `letters` names them in the order of the view."""
     for letter, steps, table in zip(letters, view.steps, view.tables, strict=True):
@@ -210,8 +216,10 @@ def set_strides(fields, view, letters, x_item, x_bytes, sizes):
     # scratch row once the data does not come from a cache. So do the many rows of a window without columns.
     step = abs(fields["X_H"])
     fields["STREAMS"] = step >= 1024 if view.axes[2] < 0 else 512 <= step <= PAGE and x_bytes > CACHE_BYTES
-    whole = view.inner == 1 or (fields["TILE_I"] == view.inner and fields["X_I"] == x_item)
-    fields["PACKED"] = whole and fields["X_W"] == x_item * view.inner
+    if view.inner == 1:
+        fields["PACKED"] = fields["X_W"] == x_item
+    else:
+        fields["PACKED"] = packed(fields, view, "X") and fields["X_I"] == x_item
     fields["DENSE"] = all(_dense(view, fields, letter, size) for letter, size in sizes.items())
 
 

@@ -19,6 +19,7 @@ from numbapool.backends.blocks import (
     kernel_name,
     key_steps,
     look_ahead,
+    packed,
     roles,
     set_passes,
     set_strides,
@@ -125,9 +126,9 @@ def summing(
         "DY_H_TABLE": address(tables[3]), "W_DIVISORS": address(divisors), "LAST_DIVISORS": address(last),
         "DIVISOR_STEP": divisors.itemsize * (view.inner if view.inner < lanes else 1), "UNEVEN": not even or bool(factors.sums),
     }  # fmt: skip
-    packed = {letter: fields[f"{letter}_W"] == fields[f"{letter}_I"] * view.inner for letter in letters}
-    fields["PACKED_S"] = packed.pop("S", True)
-    fields["PACKED_Y"] = all(packed.values())
+    together = {letter: packed(fields, view, letter) for letter in letters}
+    fields["PACKED_S"] = together.pop("S", True)
+    fields["PACKED_BESIDE"] = all(together.values())
     for letter in "KMVS":
         fields.setdefault(f"{letter}_TABLE", fields["Y_TABLE"])  # of an array that is not there
     room = Room()

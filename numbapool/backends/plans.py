@@ -171,7 +171,7 @@ def forward(
     if form.runs:
         return _whole(kernel, form, lanes, shape, y_item, key_item, bool(key), divisor)
     positions = keyed == "positions"
-    alike = not (queued or positions or beside)
+    alike = not (is_large or beside)  # the large template does a row at a time
     fields, capacity = tiles(view, d, h, w, acc, lanes, x_item, queued, plane_strides is not None, alike)
     if not (is_large or w.regular):
         fields["TAPS_W"] = 1  # small windows are merged from single elements

@@ -73,9 +73,9 @@ class _Template(AbstractTemplate):
     def generic(self, args, kws):
         known, emits = self.key.known, self.key.emits
         if args not in known:
-            known[args], emit = self.key._defn(self.context, *args)
-            emits[known[args].args] = emit
-            target().insert_func_defn([(emit, emit, known[args].args)])
+            typed, emit = self.key._defn(self.context, *args)
+            target().insert_func_defn([(emit, emit, typed.args)])
+            emits[typed.args], known[args] = emit, typed
         return known[args]
 
     def get_impl_key(self, sig):

@@ -81,7 +81,7 @@ def weigh(args, row, out, span, h, x, groups, columns, inner) -> "int":
         at = g * word(args, PITCH)
         if inner == 1:
             weigh_line(row, out, span, at, columns, x, word(args, K_W), mask, word(args, M_W), weights, word(args, V_W))  # fmt: skip
-        elif word(args, PACKED_Y):
+        elif word(args, PACKED_BESIDE):
             weigh_line(row, out, span, at, columns * inner, x, word(args, K_I), mask, word(args, M_I), weights, word(args, V_I))  # fmt: skip
         else:
             for w in range(columns):

@@ -200,6 +200,8 @@ def sweep(
         if not word(args, QUEUED):
             count = list_taps(args, taps, od, h)
             fill_row(args, taps, count, source, row, span, at, columns, inner, groups)
+        elif start >= stop:
+            clear(row, span, 0, total)
         elif start >= edge:
             bottom, edge, end = start, stop, stop
             for r in range(stop - 1, start - 1, -1):
