@@ -263,16 +263,19 @@ def test_one_large_window_and_what_it_leaves(op):
 
 
 def test_rows_of_a_plane_go_together_only_where_the_kernel_does_so():
-    def plan(shape, kernel):
+    def plan(shape, *kernels):
         x = np.zeros(shape, "f4")
-        windows = tuple(sliding(n, kernel, 1, kernel // 2, kernel // 2, 1, False, True) for n in shape[2:])
+        windows = tuple(
+            sliding(n, k, 1, k // 2, k // 2, 1, False, True) for n, k in zip(shape[2:], kernels, strict=True)
+        )
         args = plans.forward(
             AVG, shape, x.strides, "float32", (2, 3), windows, None, None, x.strides, None, None
         ).args
         return tuple(int(args[block.INDEX[n]]) for n in ("GROUP", "ROWS"))
 
-    assert plan((8, 64, 35, 35), 3) == (1, 13)  # rows of one plane, in the order of memory
-    group, rows = plan((8, 64, 7, 7), 3)  # rows of several planes
+    assert plan((8, 64, 35, 35), 3, 3) == (1, 13)  # rows of one plane, in the order of memory
+    group, rows = plan((8, 64, 7, 7), 3, 3)  # rows of several planes
     assert group > 8 and rows == 1
-    group, rows = plan((8, 64, 35, 35), 9)
-    assert group > 8 and rows == 1
+    for kernels in (3, 9), (9, 9):
+        group, rows = plan((8, 64, 35, 35), *kernels)
+        assert group > 8 and rows == 1
