@@ -57,6 +57,34 @@ def guarded_allocations(end):
         np.empty = empty
 
 
+def exercise_beside(case, end):
+    """Masks, weights and norms, forward and backward, on memory that is guarded throughout."""
+    from cases import array
+
+    import numbapool as nbp
+
+    plain, options = array(case.shape), case.options("avg")
+    options.pop("divisor_override", None)
+    norm = {k: v for k, v in options.items() if k != "count_include_pad"} | {"norm_type": 2}
+    there, weights = array(case.shape, "bool", seed=3), array(case.shape, "uint8", seed=4)
+    for name, given, beside in (
+        (case.function("avg"), options, {"where": there}),
+        (case.function("avg"), options, {"weights": weights}),
+        (f"lp_pool{case.n}d", norm, {"where": there}),
+    ):
+        os.write(1, f"{name} {sorted(beside)} end={end} {case.id}\n".encode())
+        fn = getattr(nbp, name)
+        want, pullback = nbp.vjp(fn, plain, **given, **beside)
+        dy = array(want.shape, seed=1)
+        back = pullback(dy)
+        x, moved_dy = moved(plain, end), moved(dy, end)
+        beside = {key: moved(value, end) for key, value in beside.items()}
+        with guarded_allocations(end):
+            got, pullback = nbp.vjp(fn, x, **given, **beside)
+            got_back = pullback(moved_dy)
+        assert got.tobytes() == want.tobytes() and got_back.tobytes() == back.tobytes()
+
+
 def exercise(case, dtype, end, ops=("max", "min", "avg", "sum")):
     """Operations, forward and backward, on memory that is guarded throughout."""
     from cases import array

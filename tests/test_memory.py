@@ -33,6 +33,15 @@ _TABLES = """
         for end in (True, False):
             exercise(case, sys.argv[1], end)
 """
+_BESIDE = """
+    import cases
+    from cases import Case
+    from guarded import exercise_beside
+    widths = [Case(2, (2, 5, n), 3, s, 1, ceil=True) for n in (1, 5, 15, 16, 17, 33, 48) for s in (1, 2)]
+    for case in widths + cases.SMALL_PLANES[::2] + cases.CHANNELS_LAST[::2] + cases.KERNEL_PATHS[:12]:
+        for end in (True, False):
+            exercise_beside(case, end)
+"""
 _VIEWS = """
     import os, sys
     import numpy as np
@@ -91,6 +100,11 @@ def test_the_guard_guards(run_python):
 def test_protected_pages(run_python, source, dtype):
     for threads in (1, 2) if source == "_TABLES" and dtype == "float32" else (1,):
         run_python(globals()[source], dtype, NUMBAPOOL_NUM_THREADS=str(threads))
+
+
+@needs_mprotect
+def test_protected_pages_beside_masks_weights_and_norms(run_python):
+    run_python(_BESIDE)
 
 
 # ------------------------------------------------------------------------------------------------- canaries

@@ -45,3 +45,28 @@ def test_special_values_on_twins(run_python):
         """,
         NUMBA_DISABLE_JIT="1",
     )
+
+
+def test_masks_weights_and_norms_on_twins(run_python):
+    run_python(
+        """
+        import numpy as np
+        from cases import array
+        from numbapool.testing import check, check_vjp
+        x = array((2, 4, 19), 'float32')
+        x[0, 1, 3:7] = np.nan
+        there, weights = np.arange(19) % 3 > 0, np.arange(4).reshape(4, 1) % 3
+        dy = array((2, 2, 10), seed=1)
+        for made in ({'where': there}, {'nan_policy': 'omit'}, {'weights': weights}, {'where': there, 'nan_policy': 'omit'}):
+            for fn in ('avg_pool2d', 'sum_pool2d'):
+                check(fn, x, 3, 2, 1, **made)
+                check_vjp(fn, x, (3, 2, 1), made, dy)
+        for p in (1, 1.5, 2, 3):
+            check('lp_pool2d', x, p, 3, 2, padding=1, nan_policy='omit')
+            check_vjp('lp_pool2d', x, (p, 3, 2), {'padding': 1, 'nan_policy': 'omit'}, dy)
+        check('avg_pool1d', x, 34, 1, 17)
+        check('global_avg_pool', x, axes=(0, 1))
+        """,
+        NUMBA_DISABLE_JIT="1",
+        NUMBAPOOL_NUM_THREADS="1",
+    )
