@@ -303,8 +303,12 @@ def _norm(request, y):
 
 def _near_one(y, p):
     """Whether what is finite and not 0 stays within `SAFE` once raised to p - 1."""
-    size = np.abs(y[np.isfinite(y) & (y != 0)])
-    return size.size == 0 or max(abs(np.log2(size.max())), abs(np.log2(size.min()))) * (p - 1) <= SAFE
+    for part in presence.slabs(y.shape):
+        size = np.abs(y[part])
+        size = size[np.isfinite(size) & (size != 0)]
+        if size.size and max(abs(np.log2(size.max())), abs(np.log2(size.min()))) * (p - 1) > SAFE:
+            return False
+    return True
 
 
 def _bands(v, there, width):
