@@ -231,7 +231,13 @@ def forward(
         fields["AT_PLACES"] = room.take(capacity * 8 if channel else 0)
         fields["AT_QUEUE"] = room.take(row * (h.most + 2) if queued else 0)
     return assemble(
-        kernel, fields, [tables, w, divisors, view.tables], count_items(fields, view), room, nbytes, view.axes
+        kernel,
+        fields,
+        [tables, h, w, divisors, view.tables],
+        count_items(fields, view),
+        room,
+        nbytes,
+        view.axes,
     )
 
 
