@@ -157,10 +157,10 @@ def norm(value: Any) -> float:
     return number
 
 
-def spread_over(array: np.ndarray, shape: Sequence[int], name: str) -> np.ndarray:
+def spread_over(array: Any, shape: Sequence[int], name: str) -> Any:
     """A mask or weights, broadcast to x's shape without a copy."""
     try:
-        return np.broadcast_to(array, shape)
+        return np.broadcast_to(array, shape) if isinstance(array, np.ndarray) else array.broadcast_to(shape)
     except ValueError:
         raise ValueError(
             f"{name} must broadcast to x's shape {tuple(shape)}, not have shape {array.shape}"

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 HOST_DEVICES = (1, 3, 11)  # DLPack's numbers for host memory: plain, pinned by CUDA, pinned by ROCm
+CUDA_DEVICES = (2, 13)  # and for memory of CUDA devices: plain, managed
 FAILURES = (
     AttributeError,
     BufferError,
@@ -72,7 +73,7 @@ class Tensors:
         """A tensor's memory."""
         torch = self.torch
         if x.device.type != "cpu":
-            raise elsewhere(name, "a GPU" if x.device.type == "cuda" else f"the device {x.device}")
+            raise elsewhere(name, f"the device {x.device}")
         if x.requires_grad:
             raise requires_grad(name)
         if x.layout is not torch.strided:
@@ -132,13 +133,19 @@ class Exchanged:
             return self.namespace.asarray(y)
 
 
+def torch_of(x: Any) -> Any:
+    """The module torch if x is a tensor of its, else None."""
+    torch = sys.modules.get("torch")
+    return torch if torch is not None and isinstance(x, getattr(torch, "Tensor", ())) else None
+
+
 def unwrap(x: Any, name: str) -> tuple[np.ndarray, Any]:
-    """An ndarray over the memory of x, and the kind of container that x is: None for NumPy's and all that has no way back.
+    """An ndarray over the memory of x, and the kind of container that x is: None for NumPy's and all that has no way back. On a GPU: a `DeviceArray`.
 
     Raises
     ------
     TypeError
-        For masked arrays, arrays that are not in host memory, and what is no array.
+        For masked arrays, memory of other devices than CUDA's, and what is no array.
     ValueError
         For tensors that require grad.
     """
@@ -146,16 +153,20 @@ def unwrap(x: Any, name: str) -> tuple[np.ndarray, Any]:
         if isinstance(x, np.ma.MaskedArray):
             raise TypeError(f"{name} is a masked array; pass its data and where=~{name}.mask")
         return x.view(np.ndarray), None
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(x, getattr(torch, "Tensor", ())):
+    torch = torch_of(x)
+    if torch is not None:
+        if x.device.type == "cuda":
+            return _on_device(x, name)
         tensors = Tensors(torch)
         return tensors.array(x, name), tensors
     if hasattr(x, "__cuda_array_interface__"):
-        raise elsewhere(name, "a GPU")
+        return _on_device(x, name)
     if getattr(x, "requires_grad", False) is True:
         raise requires_grad(name)
     if not hasattr(x, "__dlpack__"):
         return _asarray(x, name), None
+    if _dlpack_device(x) in CUDA_DEVICES:
+        return _on_device(x, name)
     array = _exchanged(x, name)
     array = _asarray(x, name) if array is None else array
     try:
@@ -165,14 +176,27 @@ def unwrap(x: Any, name: str) -> tuple[np.ndarray, Any]:
     return array, Exchanged(x, namespace) if hasattr(namespace, "from_dlpack") else None
 
 
-def _exchanged(x, name, **options):
-    """x through DLPack, or None where that is not possible."""
+def _on_device(x, name):
+    from numbapool import device
+
+    return device.unwrap(x, name)
+
+
+def _dlpack_device(x):
+    """DLPack's number for the memory that x lies in, None if it does not say."""
     try:
-        device = int(x.__dlpack_device__()[0])
+        return int(x.__dlpack_device__()[0])
     except FAILURES:
         return None
+
+
+def _exchanged(x, name, **options):
+    """x through DLPack, or None where that is not possible."""
+    device = _dlpack_device(x)
+    if device is None:
+        return None
     if device not in HOST_DEVICES:
-        raise elsewhere(name, "a GPU")
+        raise elsewhere(name, f"a device that is neither the host nor CUDA (DLPack's number {device})")
     try:
         return np.from_dlpack(x, **options)
     except FAILURES:
@@ -188,7 +212,7 @@ def _asarray(x, name):
 
 def elsewhere(name: str, place: str) -> TypeError:
     """The error for memory that is not the host's."""
-    return TypeError(f"{name} lies on {place}; this version of numbapool works on host memory only")
+    return TypeError(f"{name} lies on {place}; numbapool works on host memory and on CUDA devices")
 
 
 def requires_grad(name: str) -> ValueError:

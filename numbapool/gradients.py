@@ -61,10 +61,11 @@ def vjp(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> tuple[Any, Call
     dtype = y.dtype if kind is None or request.y_name != "bfloat16" else containers.bfloat16
 
     def pullback(dy: Any) -> Any:
-        dy, _ = dispatch.host_array(dy, "dy")
+        dy, _ = dispatch.array(dy, "dy", request.x)
         if dy.shape != shape:
             raise ValueError(f"dy must have the shape of y, {shape}, not {dy.shape}")
-        dy = containers.converted(dy, dtype)
+        if not dispatch.on_device(dy):  # there kernels take dy as it is
+            dy = containers.converted(dy, dtype)
         dx = backward(dy if request.shape_out is None else dy.reshape(request.shape))
         dx, *rest = dx if isinstance(dx, tuple) else (dx,)
         if request.restored is not None:

@@ -23,6 +23,8 @@ class Canonical:
         Per array the byte strides (outer, D, H, W, inner).
     tables : list of ndarray
         Per array the byte offsets of the other outer elements.
+    more : tuple of (int, tuple of int)
+        The other outer axes themselves, the one with the smallest stride first: elements, and per array the byte stride.
     """
 
     axes: tuple[int, int, int]
@@ -30,6 +32,7 @@ class Canonical:
     outer: int
     steps: list[tuple[int, ...]]
     tables: list[np.ndarray]
+    more: tuple[tuple[int, tuple[int, ...]], ...] = ()
 
 
 def canonical(shape, axes, strides, ordered=False, apart=False) -> Canonical:
@@ -77,7 +80,8 @@ def canonical(shape, axes, strides, ordered=False, apart=False) -> Canonical:
         for a in free:  # smallest stride first, so the later ones come in front
             table = (np.arange(shape[a], dtype=np.int64)[:, None] * s[a] + table).ravel()
         tables.append(table)
-    return Canonical((d, h, w), inner, outer, steps, tables)
+    more = tuple((shape[a], tuple(s[a] for s in strides)) for a in free)
+    return Canonical((d, h, w), inner, outer, steps, tables, more)
 
 
 def without_columns(view):

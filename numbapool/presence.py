@@ -98,12 +98,12 @@ def checked(x: np.ndarray, nan_policy: Any = "propagate", where: Any = None, wei
     omit = policy == "omit" and dtypes.is_float(dtypes.name_of(x.dtype))
     name, given = "", WHOLE.given
     if where is not None:
-        where, _ = dispatch.host_array(where, "where")
+        where, _ = dispatch.array(where, "where", x)
         if where.dtype != np.bool_:
             raise TypeError(f"where must be boolean, not {where.dtype}")
         where = arguments.spread_over(where, x.shape, "where")
     if weights is not None:
-        weights, kind = dispatch.host_array(weights, "weights")
+        weights, kind = dispatch.array(weights, "weights", x)
         name = dtypes.name_of(weights.dtype)
         given = Given(weights.shape, name, kind)
         if not weights.dtype.isnative:

@@ -25,7 +25,7 @@ class Request:
     Attributes
     ----------
     reduction : Reduction
-    x : ndarray
+    x : ndarray or DeviceArray
     axes : tuple of int
         Pooled axes, ascending.
     windows : tuple of Windows
@@ -53,7 +53,7 @@ class Request:
     """
 
     reduction: Reduction
-    x: np.ndarray
+    x: Any
     axes: tuple[int, ...]
     windows: tuple[Windows, ...]
     dtype: str | None = None
@@ -61,10 +61,10 @@ class Request:
     divisor: float | None = None
     presence: Presence = WHOLE
     planes: Planes | None = None
-    out: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
+    out: tuple[Any, Any] = (None, None)
     kind: Any = None
     given: tuple[Any, Any] = (None, None)
-    restored: Callable[[np.ndarray], np.ndarray] | None = None
+    restored: Callable[[Any], Any] | None = None
     shape_out: tuple[int, ...] | None = None
 
     family = "windows"  # not a field: which of a backend's modules carries it out
@@ -122,7 +122,7 @@ def window_request(
     nan_policy: Any = "propagate", where: Any = None, weights: Any = None, out: Any = None,
 ) -> Request:  # fmt: skip
     """Check the arguments of a function that slides windows over n axes of x."""
-    x, kind = dispatch.host_array(x)
+    x, kind = dispatch.array(x)
     present = presence.checked(x, nan_policy, where, weights)
     include = arguments.flag(count_include_pad, "count_include_pad") and not present.partial
     ceil_mode = arguments.flag(ceil_mode, "ceil_mode")
@@ -225,14 +225,16 @@ def _along(size, kernel, stride, pads, dilation, ceil_mode, include):
     return sliding(size, kernel, stride, before, after, dilation, ceil_mode, include)
 
 
-def _share(a: np.ndarray, b: np.ndarray) -> bool:
+def _share(a: Any, b: Any) -> bool:
+    if dispatch.on_device(a):
+        return bool(a.overlaps(b))
     try:
         return bool(np.shares_memory(a, b, max_work=10_000))  # type: ignore[arg-type]
     except np.exceptions.TooHardError:
         return True
 
 
-def _check_out(request: Request, out: Any) -> tuple[np.ndarray | None, np.ndarray | None]:
+def _check_out(request: Request, out: Any) -> tuple[Any, Any]:
     if not request.indices:
         return _output(request, out, request.y_name, "out"), None
     if not isinstance(out, tuple) or len(out) != 2:
@@ -244,9 +246,17 @@ def _check_out(request: Request, out: Any) -> tuple[np.ndarray | None, np.ndarra
     return values, places
 
 
-def _output(request: Request, out: Any, dtype: str, name: str) -> np.ndarray | None:
+def _output(request: Request, out: Any, dtype: str, name: str) -> Any:
     if out is None:
         return None
+    if dispatch.on_device(request.x):
+        shape = request.shape if request.shape_out is None else request.shape_out
+        array = request.kind.output(out, name)
+        if array.dtype.name != dtype:
+            raise TypeError(f"{name} must have dtype {dtype}, not {array.dtype.name}")
+        if array.shape != shape:
+            raise ValueError(f"{name} must have shape {shape}, not {array.shape}")
+        return array.reshape(request.shape)
     if request.kind is not None:
         out = request.kind.output(out, name)
         if out.dtype.name != dtype:

@@ -22,6 +22,8 @@ class Windows:
     regular: tuple[int, int, int] | None = None  # (kernel, stride, before): the windows slide
     up: tuple[int, int] = (1, 0)  # elements stand at q·up[0] - up[1] on the line that the windows slide along
     sure: int | None = None  # the table only bounds the windows, which have this many elements each
+    # Of windows that slide and whose divisors count padding: (elements that a window spans, before, where the last ends), nothing cut off.
+    counted: tuple[int, int, int] | None = None
 
     @property
     def count(self) -> int:
@@ -168,7 +170,8 @@ def sliding(size, kernel, stride, before, after, dilation, ceil_mode, count_padd
     table = np.ascontiguousarray(np.stack([start, stop, first, extent], axis=1))
     table.flags.writeable = False
     regular = highest - lowest, stride, before - lowest * dilation
-    return Windows(size, table, dilation, regular)
+    counted = (reach, before, size + after) if count_padding else None
+    return Windows(size, table, dilation, regular, counted=counted)
 
 
 @lru_cache(maxsize=1024)

@@ -101,7 +101,7 @@ class TestNumPyOut:
         y, pullback = nbp.vjp(nbp.avg_pool2d, x, 2)
         assert type(y) is type(pullback(Readable(y))) is np.ndarray
         same(y, nbp.avg_pool2d(X, 2))
-        array, kind = dispatch.host_array(x)
+        array, kind = dispatch.array(x)
         assert kind is None and address(array) == address(X)
         out = np.empty_like(y)
         assert nbp.avg_pool2d(x, 2, out=out) is out
@@ -147,9 +147,10 @@ class TestNumPyOut:
         managed = Exchange(X)
         managed.device = (2, 0)
         for x in (Device(), managed):
-            with pytest.raises(TypeError, match="x lies on a GPU"):
+            # numba-cuda or the driver is missing, or else the two lie in different memory
+            with pytest.raises((ImportError, RuntimeError, TypeError), match=r"x .*(GPU|CUDA)"):
                 nbp.max_pool2d(x, 2)
-            with pytest.raises(TypeError, match="dy lies on a GPU"):
+            with pytest.raises((ImportError, RuntimeError, TypeError), match=r"dy .*(GPU|CUDA)"):
                 nbp.vjp(nbp.max_pool2d, X, 2)[1](x)
 
     def test_tensors_of_unknown_frameworks_that_require_grad(self):
@@ -176,7 +177,7 @@ class TestExchange:
             same(dx.a, backward(expected[0]))
 
     def test_nothing_is_copied(self):
-        array, kind = dispatch.host_array(Exchange(X))
+        array, kind = dispatch.array(Exchange(X))
         assert address(array) == address(X)
         y = np.empty(3)
         assert address(kind.wrap(y, "float64").a) == address(y)
@@ -356,7 +357,7 @@ class TestTorch:
 
     def test_nothing_is_copied(self, torch):
         for t in (torch.from_numpy(X)[:, :, ::2], torch.from_numpy(X).bfloat16()):
-            array, kind = dispatch.host_array(t)
+            array, kind = dispatch.array(t)
             assert address(array) == t.data_ptr()
             y = np.empty(4, np.uint16 if t.dtype is torch.bfloat16 else np.float32)
             wrapped = kind.wrap(y, array.dtype.name)

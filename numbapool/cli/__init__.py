@@ -11,12 +11,12 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import bench, demo, info, pool, warmup
+from . import bench, demo, info, pool, ptx, warmup
 from .console import CommandError
 
 __all__ = ["main"]
 
-COMMANDS = {"info": info, "warmup": warmup, "demo": demo, "pool": pool, "bench": bench}
+COMMANDS = {"info": info, "warmup": warmup, "demo": demo, "pool": pool, "bench": bench, "ptx": ptx}
 
 
 def _parser() -> argparse.ArgumentParser:

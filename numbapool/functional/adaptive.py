@@ -22,7 +22,7 @@ def adaptive_request(
     nan_policy: Any = "propagate", where: Any = None, weights: Any = None, out: Any = None,
 ) -> Request:  # fmt: skip
     """Check the arguments of a function that divides n axes of x into a given number of windows."""
-    x, kind = dispatch.host_array(x)
+    x, kind = dispatch.array(x)
     present = presence.checked(x, nan_policy, where, weights)
     pooled, windows, _ = recall(_adaptive, x.shape, n, axes, output_size)
     indices = arguments.flag(return_indices, "return_indices")
@@ -37,7 +37,7 @@ def global_request(
     nan_policy: Any = "propagate", where: Any = None, weights: Any = None, out: Any = None,
 ) -> Request:  # fmt: skip
     """Check the arguments of a function that reduces whole axes of x."""
-    x, kind = dispatch.host_array(x)
+    x, kind = dispatch.array(x)
     present = presence.checked(x, nan_policy, where, weights)
     pooled, windows, shape_out = recall(_global, x.shape, axes, arguments.flag(keepdims, "keepdims"))
     indices = arguments.flag(return_indices, "return_indices")

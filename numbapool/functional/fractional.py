@@ -72,7 +72,7 @@ _EXAMPLES = {
 
 def _fractional_max(n: int):
     def pool(x, kernel_size, output_size=None, output_ratio=None, return_indices=False, *, random_samples=None, rng=None, axes=None) -> Request:  # fmt: skip
-        x, kind = dispatch.host_array(x)
+        x, kind = dispatch.array(x)
         ratio = _ratio(output_ratio, n)
         pooled, windows, _, counts, kernels = recall(
             _superset, x.shape, n, axes, kernel_size, output_size, ratio
@@ -150,7 +150,7 @@ def _samples(value, rng, lead, n):
             raise type(error)(f"rng must be None, an int or a numpy.random.Generator, not {rng!r}") from None
     if rng is not None:
         raise ValueError("rng must be None where random_samples are given")
-    samples, _ = dispatch.host_array(value, "random_samples")
+    samples, _ = dispatch.array(value, "random_samples")
     if dtypes.name_of(samples.dtype) not in ("float32", "float64"):
         samples = numbers(samples).astype(
             np.float32 if dtypes.is_half(dtypes.name_of(samples.dtype)) else np.float64

@@ -111,9 +111,9 @@ class Unpooling:
 
 def _max_unpool(n: int):
     def unpool(x, indices, kernel_size, stride=None, padding=0, output_size=None, *, axes=None) -> Unpooling:
-        x, kind = dispatch.host_array(x)
+        x, kind = dispatch.array(x)
         pooled, shape = recall(_result, x.shape, n, axes, kernel_size, stride, padding, output_size)
-        indices, _ = dispatch.host_array(indices, "indices")
+        indices, _ = dispatch.array(indices, "indices", x)
         if dtypes.kind(dtypes.name_of(indices.dtype)) not in "iu":
             raise TypeError(f"indices must be integers, not {indices.dtype}")
         if indices.shape != x.shape:

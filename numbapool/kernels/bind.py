@@ -29,7 +29,9 @@ def functions(module):
     return {n: f for n, f in vars(module).items() if callable(f) and f.__module__ == module.__name__}
 
 
-def forward(reduction, types, channel=None, saves=False, elements=reductions.ALL, apart=False):
+def forward(
+    reduction, types, channel=None, saves=False, elements=reductions.ALL, apart=False, p=None, lanes=0
+):
     """Binding of the row templates.
 
     Parameters
@@ -43,10 +45,13 @@ def forward(reduction, types, channel=None, saves=False, elements=reductions.ALL
     elements : Elements
     apart : bool
         Every plane has windows of its own.
+    p : module, optional
+        Other primitives than those of the CPU, with vectors of `lanes` elements.
     """
-    from numbapool.kernels import primitives as p
+    if p is None:
+        from numbapool.kernels import primitives as p
 
-    lanes = lanes_of(types, channel)
+    lanes = lanes or lanes_of(types, channel)
     identity = _identity(reduction, types)
     present = _marks(reduction, elements)
     names = {

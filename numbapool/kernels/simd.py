@@ -60,6 +60,11 @@ def has_feature(feature):
 # ---- small helpers over LLVM values ---------------------------------------------------------------------------------
 
 
+def on_gpu(b):
+    """Whether the code that `b` builds is for a GPU."""
+    return b.module.triple.startswith("nvptx")
+
+
 def _is_fp(t):
     return isinstance(getattr(t, "element", t), (ir.FloatType, ir.DoubleType, ir.HalfType))
 
@@ -101,7 +106,7 @@ def _suffix(t):
 
 
 def _half_to_f32(b, v):
-    if has_feature("f16c"):
+    if on_gpu(b) or has_feature("f16c"):
         return b.fpext(b.bitcast(v, _like(v.type, F16)), _like(v.type, F32))
     # Without F16C LLVM would call a library function that no linker here provides.
     i32, f32 = _like(v.type, I32), _like(v.type, F32)
@@ -116,7 +121,7 @@ def _half_to_f32(b, v):
 
 def _f32_to_half(b, v):
     i16 = _like(v.type, I16)
-    if has_feature("f16c"):
+    if on_gpu(b) or has_feature("f16c"):
         return b.bitcast(b.fptrunc(v, _like(v.type, F16)), i16)
     i32, f32 = _like(v.type, I32), _like(v.type, F32)
     u = b.bitcast(v, i32)
@@ -165,8 +170,11 @@ def convert(b, v, src, dst):
         return b.fpext(v, to) if itemsize(dst) > itemsize(src) else b.fptrunc(v, to)
     if is_float(src):
         wide = _like(v.type, I64)
-        name = "llvm.fptoui.sat" if dst == "uint64" else "llvm.fptosi.sat"
-        v = _call(b, name, wide, [v])
+        if on_gpu(b):  # whose instruction saturates by itself
+            v = (b.fptoui if dst == "uint64" else b.fptosi)(v, wide)
+        else:
+            name = "llvm.fptoui.sat" if dst == "uint64" else "llvm.fptosi.sat"
+            v = _call(b, name, wide, [v])
         return v if itemsize(dst) == 8 else b.trunc(v, to)
     if is_float(dst):
         return (b.sitofp if kind(src) == "i" else b.uitofp)(v, to)
@@ -278,6 +286,7 @@ present_beats_max, present_beats_min = _present_beats(+1), _present_beats(-1)
 known = _generic(lambda b, signed, x: b.not_(_is_mark(b, x)), _mask_of)
 ties = _generic(_emit_ties, _mask_of)
 add = _generic(_emit_add)
+sub = _generic(lambda b, signed, x, y: b.fsub(x, y) if _is_fp(x.type) else b.sub(x, y))
 mul = _generic(_emit_mul)
 div = _generic(lambda b, signed, x, y: b.fdiv(x, y))
 equal = _generic(lambda b, signed, x, y: b.fcmp_ordered("==", x, y), _mask_of)
@@ -285,7 +294,7 @@ isnan = _generic(lambda b, signed, x: b.fcmp_unordered("uno", x, x), _mask_of)
 isnumber = _generic(lambda b, signed, x: b.fcmp_ordered("ord", x, x), _mask_of)
 everywhere = _generic(lambda b, signed, x: _const(_like(x.type, I1), 1), _mask_of)
 fabs = _generic(lambda b, signed, x: _call(b, "llvm.fabs", x.type, [x]))
-rint = _generic(lambda b, signed, x: _call(b, "llvm.roundeven", x.type, [x]))
+rint = _generic(lambda b, signed, x: _call(b, f"llvm.{'rint' if on_gpu(b) else 'roundeven'}", x.type, [x]))
 with_sign = _generic(lambda b, signed, x, y: _call(b, "llvm.copysign", x.type, [x, y]))
 less = _generic(lambda b, signed, x, y: _greater(b, signed, y, x), _mask_of)
 either = _generic(lambda b, signed, x, y: b.or_(x, y))

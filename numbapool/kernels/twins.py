@@ -145,7 +145,7 @@ def everywhere(v):
     return np.ones(np.shape(v), bool)[()]
 
 
-add, mul, div = _quiet(np.add), _quiet(np.multiply), _quiet(np.divide)
+add, sub, mul, div = (_quiet(f) for f in (np.add, np.subtract, np.multiply, np.divide))
 rint = np.rint
 less, either, both = np.less, np.logical_or, np.logical_and
 

@@ -1,0 +1,401 @@
+"""Plans of calls on a CUDA device: from windows and layouts to a kernel and its parameters. Memoised; integers only."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from math import prod
+
+from numbapool import driver, dtypes
+from numbapool.backends.blocks import key_steps, roles
+from numbapool.backends.plans import HALF_ROUNDINGS, MOST_PLACES, ROUNDINGS
+from numbapool.kernels.cuda import bind, build, gather_sliding, sliding
+from numbapool.kernels.cuda import forward as tap_by_tap
+from numbapool.kernels.cuda import gather as window_by_window
+from numbapool.kernels.cuda.bind import Form, Slide
+from numbapool.layout import Canonical, canonical
+from numbapool.reductions import AVG
+from numbapool.windows import Windows
+
+THREADS = 256  # of a block
+FEW_THREADS = 8  # where each is a thread of the host: the simulator
+WORD = 16  # bytes that a thread moves at once
+REGISTERS = 64  # bytes of accumulators that a thread holds
+DOUBLE_ROUNDINGS = 8  # in a row that a float64 sum may take
+MOST_TAPS = 5  # along W of windows whose kernels know them
+MOST_STRIDE = 4
+SPAN_REGISTERS = 128  # bytes of accumulators that a thread holds of a span
+NARROW = 2**31 - 2**20  # what 32-bit indices reach
+OUTER = 3  # outer axes that a kernel counts through; a launch for each element of the others
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A call, but for its addresses.
+
+    Attributes
+    ----------
+    kernel : Kernel
+    items : int
+        Threads that have something to do.
+    before, after : tuple
+        The parameters in front of the addresses, and behind them.
+    offsets : tuple of tuple of int
+        What is added to the addresses, launch by launch.
+    """
+
+    kernel: build.Kernel
+    items: int
+    before: tuple
+    after: tuple
+    offsets: tuple[tuple[int, ...], ...]
+
+    def run(self, device: int, stream: int, addresses: tuple[int, ...]) -> None:
+        """Launch on a stream."""
+        if self.items == 0:
+            return
+        threads = FEW_THREADS if driver.simulated() else THREADS
+        for offset in self.offsets:
+            at = tuple(a + o if a else 0 for a, o in zip(addresses, offset, strict=True))
+            args = *self.before, at, *self.after
+            driver.launch(self.kernel, device, stream, -(-self.items // threads), threads, args)
+
+
+@dataclass(frozen=True)
+class Places:
+    """How a thread finds its place in several arrays: see `split` in ``kernels/cuda/axis.py``."""
+
+    sizes: tuple[int, int, int]
+    outer: int
+    strides: tuple[tuple[int, ...], ...]
+    offsets: tuple[tuple[int, ...], ...]
+
+
+def places(view: Canonical, lanes: int) -> Places:
+    """Outer axes as a kernel counts through them, for threads that do `lanes` elements of the inner axis."""
+    outer = [(view.outer, tuple(s[0] for s in view.steps))]
+    for n, steps in view.more:
+        size, inner = outer[-1]
+        if all(s == size * t for s, t in zip(steps, inner, strict=True)):
+            outer[-1] = size * n, inner
+        else:
+            outer.append((n, steps))
+    arrays = len(view.steps)
+    outer += [(1, (0,) * arrays)] * (OUTER - len(outer))
+    beyond = outer[OUTER:]
+    offsets = [
+        tuple(sum(i * steps[k] for i, (_, steps) in zip(index, beyond, strict=True)) for k in range(arrays))
+        for index in itertools.product(*(range(n) for n, _ in beyond))
+    ]
+    strides = tuple(
+        (*(outer[n][1][k] for n in reversed(range(OUTER))), *view.steps[k][1:4], lanes * view.steps[k][4])
+        for k in range(arrays)
+    )
+    sizes = -(-view.inner // lanes), outer[0][0], outer[1][0]
+    return Places(sizes, prod(n for n, _ in outer[:OUTER]), strides, tuple(offsets))
+
+
+def reach(view: Canonical, sizes: Sequence[Sequence[int]]) -> int:
+    """The largest byte offset in any of the arrays, whose D, H, W have these sizes."""
+    largest = 0
+    for k, ((g, *steps, i), extent) in enumerate(zip(view.steps, sizes, strict=True)):
+        n = (view.outer - 1) * abs(g) + (view.inner - 1) * abs(i)
+        n += sum((size - 1) * abs(s) for size, s in zip(extent, steps, strict=True))
+        n += sum((size - 1) * abs(steps_[k]) for size, steps_ in view.more)
+        largest = max(largest, n)
+    return largest
+
+
+def axis(windows: Windows, key: int) -> tuple[int, ...]:
+    """The fields of ``kernels/cuda/axis.py``."""
+    if windows.regular is None:
+        if windows.sure is not None:
+            raise NotImplementedError("fractional windows on a GPU")
+        return windows.count, windows.size, 0, 1, 0, 1, key, 0, 0, 0
+    taps, stride, before = windows.regular
+    counted = windows.counted or (0, 0, 0)
+    return windows.count, windows.size, taps, stride, before, windows.step, key, *counted
+
+
+def form_of(axes: Sequence[Windows], aligned: bool, furthest: int, items: int) -> Form:
+    """What a kernel has to know of windows and memory."""
+    products = [(w.count + 1) * w.size for w in axes if w.regular is None]
+    spans = [
+        w.size + w.regular[2] + w.step * w.regular[0] + w.count * w.regular[1] for w in axes if w.regular
+    ]
+    wide = max(furthest, items, prod(w.size for w in axes), *products, *spans) > NARROW
+    return Form(aligned, any(w.regular is None for w in axes), any(w.step > 1 for w in axes), wide)
+
+
+def lanes_along_inner(view: Canonical, items: Sequence[int], widest: int, low: int) -> tuple[int, bool]:
+    """(elements of the inner axis that a thread does, whether they are moved as vectors); `low` are the low bits of all addresses."""
+    lanes = max(min(WORD // items[0], REGISTERS // widest), 1)
+    if view.inner == 1 or any(s[4] != item for s, item in zip(view.steps, items, strict=True)):
+        return 1, False
+    while view.inner % lanes:
+        lanes //= 2
+    steps = [(*view.steps[k][:4], *(t[k] for _, t in view.more)) for k in range(len(items))]
+    for steps_, item in zip(steps, items, strict=True):
+        if any(s % min(lanes * item, WORD) for s in (*steps_, low)):
+            return 1, False
+    return lanes, lanes > 1
+
+
+def key_kind(windows: Sequence[Windows]) -> str:
+    """Whether the chosen elements are saved for backward as the numbers of taps in bytes, or as int64 places."""
+    small = prod(w.most for w in windows) <= MOST_PLACES and all(w.regular for w in windows)
+    return "places" if small else "positions"
+
+
+def is_precise(types, roundings: int) -> bool:
+    """Whether a sum with so many roundings in a row has to carry what they take."""
+    if not dtypes.is_float(types.acc) or not dtypes.is_float(types.x):
+        return False
+    if types.acc == "float64":
+        return roundings > DOUBLE_ROUNDINGS
+    return roundings > (HALF_ROUNDINGS if dtypes.is_half(types.x) else ROUNDINGS)
+
+
+CONSTANTS = {"float32": "f", "float64": "d"}
+
+
+@dataclass(frozen=True)
+class _Call:
+    """What the plans of all templates need to know of the arrays."""
+
+    view: Canonical
+    roles: tuple[Windows, Windows, Windows]
+    lanes: int
+    places: Places
+    form: Form
+    items: int
+
+
+def _call(shape, axes, windows, strides, stored, widest, low, ordered, backward=False) -> _Call:
+    """See the arrays as a kernel does.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of x or dx.
+    strides : sequence of tuple of int
+        Of x, y and the keys; backward of dx, dy and the keys.
+    stored : sequence of str
+        Their dtypes.
+    widest : int
+        Bytes of what a thread holds of each element.
+    """
+    view = canonical(shape, axes, strides, ordered=ordered)
+    of = tuple(roles(view, axes, windows))
+    item_sizes = [dtypes.itemsize(n) for n in stored]
+    lanes, aligned = lanes_along_inner(view, item_sizes, widest, low)
+    large, small = [v.size for v in of], [v.count for v in of]
+    where = places(view, lanes)
+    items = where.outer * where.sizes[0] * prod(large if backward else small)
+    form = form_of(of, aligned, reach(view, [large] + [small] * (len(strides) - 1)), items)
+    return _Call(view, of, lanes, where, form, items)
+
+
+def _plan(template, binding, name, call, constant, letter, keys):
+    """The plan of a call, its arrays in the order of `call`."""
+    kernel = build.kernel(template, binding, name, f"i 3i 3a 7i 7i 7i 10i 10i 10i {letter}", call.form.wide)
+    strides = (*call.places.strides, (0,) * 7)[:3]
+    offsets = tuple((*o, 0)[:3] for o in call.places.offsets)
+    fields = tuple(axis(v, k) for v, k in zip(call.roles, keys, strict=True))
+    return Plan(kernel, call.items, (call.items, call.places.sizes), (*strides, *fields, constant), offsets)
+
+
+def _name(*parts):
+    return "_".join(p for p in parts if p)
+
+
+def _keys(call, axes, windows, sizes, key):
+    """What a step along D, H, W adds to a key."""
+    return key_steps(
+        call.view, axes, [n if key == "positions" else v.most for n, v in zip(sizes, windows, strict=True)]
+    )
+
+
+CHANNELS = {None: None, "places": "uint8", "positions": "int64"}
+
+
+def _sliding(call, windows, stored, widest, low, backward=False):
+    """The call as the templates for rows of neighbours see it, and what they know of its windows; None where they do not serve."""
+    view, w = call.view, call.roles[2]
+    if (
+        view.inner > 1
+        or w.regular is None
+        or w.step > 1
+        or w.count < 2
+        or any(v.regular is None for v in call.roles)
+    ):
+        return None
+    taps, stride, before = w.regular
+    items = [dtypes.itemsize(n) for n in stored]
+    rows = [s[3] for s in view.steps]
+    if taps > MOST_TAPS or stride > MOST_STRIDE or not 0 <= before < taps or rows != items:
+        return None
+    lanes = max(min(WORD // items[0], SPAN_REGISTERS // (stride * widest)), 1)
+    while lanes > 1 and lanes >= 2 * w.count:
+        lanes //= 2
+    lanes = 1 << (lanes.bit_length() - 1)
+    slide = Slide(taps, stride, before, lanes)
+    threads = [slide.main] + [lanes] * (
+        len(items) - 1
+    )  # elements of each array from one thread of a row to the next
+    aligned = True
+    for k, (item, n) in enumerate(zip(items, threads, strict=True)):
+        unit = min(n * item & -(n * item), WORD)
+        others = [view.steps[k][r] for r in range(3)] + [t[k] for _, t in view.more]
+        aligned &= (unit == WORD or unit == n * item) and not any(s % unit for s in (*others, low))
+    pieces = -(-w.size // slide.main) if backward else -(-w.count // lanes)
+    where = call.places
+    strides = tuple((*s[:6], n * item) for s, n, item in zip(where.strides, threads, items, strict=True))
+    of_rows = call.roles[:2]
+    count = prod(v.size for v in of_rows) if backward else prod(v.count for v in of_rows)
+    form = replace(call.form, aligned=aligned, dilated=any(v.step > 1 for v in of_rows))
+    places_ = replace(where, sizes=(pieces, *where.sizes[1:]), strides=strides)
+    return replace(call, places=places_, items=where.outer * pieces * count, form=form, lanes=lanes), slide
+
+
+@lru_cache(maxsize=1024)
+def forward(
+    reduction, shape, strides, x_name, axes, windows, y_name, divisor, y_strides, key, key_strides, low
+):
+    """The plan of a forward call.
+
+    Parameters
+    ----------
+    reduction, shape, strides, x_name, axes, windows, y_name, divisor, y_strides
+        As of `numbapool.backends.plans.forward`.
+    key : {None, "places", "positions"}
+        What is saved beside the values.
+    key_strides : tuple of int or None
+    low : int
+        The low four bits of all addresses.
+    """
+    types, channel = reduction.types(x_name, y_name, False), CHANNELS[key]
+    stored = (types.x, types.y, channel) if channel else (types.x, types.y)
+    arrays = [strides, y_strides, key_strides][: len(stored)]
+    call = _call(
+        shape, axes, windows, arrays, stored, dtypes.itemsize(channel or types.acc), low, ordered=bool(key)
+    )
+    d, h, w = call.roles
+    precise = not reduction.selecting and is_precise(types, d.most * h.most + w.most - 2)
+    constant = _constant(call.roles, divisor) if reduction.mean else 0
+    letter = CONSTANTS[types.end] if reduction.mean else "a"
+    keys = _keys(call, axes, windows, [shape[a] for a in axes], key)
+    widest = dtypes.itemsize(types.acc) * (1 + precise) + (dtypes.itemsize(channel) if channel else 0)
+    if found := _sliding(call, windows, stored, widest, low):
+        call, slide = found
+        name = _name(
+            reduction.name, "slide", slide.name, types.x, types.acc, types.y, key, "precise" * precise, call.form.name
+        )  # fmt: skip
+        return _plan(
+            sliding,
+            lambda: bind.sliding(reduction, types, slide, call.form, channel, bool(key), precise),
+            name,
+            call,
+            constant,
+            letter,
+            keys,
+        )
+    name = _name(
+        reduction.name, "taps", types.x, types.acc, types.y, f"x{call.lanes}", key, "precise" * precise, call.form.name
+    )  # fmt: skip
+    return _plan(
+        tap_by_tap,
+        lambda: bind.forward(reduction, types, call.lanes, call.form, channel, bool(key), precise=precise),
+        name,
+        call,
+        constant,
+        letter,
+        keys,
+    )
+
+
+@lru_cache(maxsize=1024)
+def backward(
+    mean, shape, strides, x_name, axes, windows, dy_name, divisor, dy_strides, key, key_strides, low
+):
+    """The plan of the gradient: dx, of this shape and these strides, from dy and, of what selects, saved keys.
+
+    Parameters
+    ----------
+    mean : bool
+        Windows are divided by their extents, or all by `divisor`.
+    shape, strides, x_name
+        Of dx.
+    axes, windows, key, key_strides, low
+        As of `forward`.
+    dy_name, dy_strides
+        Of dy.
+    """
+    types, channel = AVG.types(dy_name, x_name, False), CHANNELS[key]
+    stored = (x_name, dy_name, channel) if channel else (x_name, dy_name)
+    arrays = [strides, dy_strides, key_strides][: len(stored)]
+    call = _call(
+        shape,
+        axes,
+        windows,
+        arrays,
+        stored,
+        dtypes.itemsize(types.acc),
+        low,
+        ordered=bool(key),
+        backward=True,
+    )
+    constant = (_constant(call.roles, divisor) if mean else 1.0) if key is None else 1.0
+    uneven = constant == 0
+    d, h, w = (v.transposed.most for v in call.roles)
+    # Gradients may err four times as much.
+    precise = is_precise(types, (d * h + w - 2) // (1 if types.acc == "float64" else 3))
+    keys = _keys(call, axes, windows, [shape[a] for a in axes], key)
+    widest = dtypes.itemsize(types.acc)
+    found = None
+    if key != "positions" and not precise:
+        found = _sliding(call, windows, stored, widest, low, backward=True)
+    if found:
+        call, slide = found
+        name = _name(
+            "select" if key else "sum", "gather", slide.name, dy_name, types.acc, x_name, key, "uneven" * uneven, call.form.name
+        )  # fmt: skip
+        plan = _plan(
+            gather_sliding,
+            lambda: bind.gather_sliding(types, channel, slide, call.form, uneven),
+            name,
+            call,
+            constant or 1.0,
+            CONSTANTS[types.end],
+            keys,
+        )
+        return _reading_second(plan)
+    name = _name(
+        "select" if key else "sum", "gather", dy_name, types.acc, x_name, f"x{call.lanes}", key, "precise" * precise, "uneven" * uneven,
+        call.form.name,
+    )  # fmt: skip
+    plan = _plan(
+        window_by_window,
+        lambda: bind.gather(types, channel, call.lanes, call.form, uneven, precise),
+        name,
+        call,
+        constant or 1.0,
+        CONSTANTS[types.end],
+        keys,
+    )
+    return _reading_second(plan)
+
+
+def _reading_second(plan):
+    """The plan for a template that reads the second array and writes the first: dy and dx."""
+    dx, dy, *rest = plan.after
+    return replace(plan, after=(dy, dx, *rest), offsets=tuple((b, a, c) for a, b, c in plan.offsets))
+
+
+def _constant(windows, divisor):
+    """What all windows are divided by; 0 where each has its own."""
+    if divisor is not None:
+        return float(divisor)
+    return float(prod(int(w.table[0, 3]) for w in windows)) if all(w.even for w in windows) else 0.0

@@ -1,0 +1,214 @@
+"""What the free names of the CUDA templates mean for one combination of reduction and element types: the bindings of the CPU over other primitives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from numbapool import reductions
+from numbapool.kernels import bind
+from numbapool.kernels.cuda import axis, compensated
+
+
+def _primitives():
+    from numbapool import driver
+
+    if driver.simulated():
+        from numbapool.kernels.cuda import twins
+
+        return twins
+    from numbapool.kernels.cuda import primitives
+
+    return primitives
+
+
+def forward(reduction, types, lanes, form, channel=None, saves=False, elements=reductions.ALL, precise=False):
+    """Binding of the forward templates.
+
+    Parameters
+    ----------
+    reduction, types, channel, saves, elements
+        As of `numbapool.kernels.bind.forward`.
+    lanes : int
+        Results of a thread.
+    form : Form
+        What a kernel knows of windows and memory when it is compiled.
+    precise : bool
+        Sums carry what rounding takes from them.
+    """
+    p = _primitives()
+    names = bind.forward(reduction, types, channel, saves, elements, p=p, lanes=lanes)
+    if precise:
+        names |= (
+            bind.functions(compensated)
+            | {n: getattr(p, n) for n in ("add", "sub", "isnan", "pick")}
+            | {"zero_of": p.constant_like(types.acc, 0)}
+        )
+    if precise or channel in ("uint8", "int64"):
+        # A thread starts with no element, which what ties with it has to replace.
+        names["merge_later"] = names["merge"]
+    names |= _common(types, form) | {
+        "load_x": p.loader(types.x, types.acc, lanes, form.aligned),
+        "store_y": p.storer(types.end, types.y, lanes, form.aligned),
+        "POSITIONS": channel == "int64",
+    }
+    if channel:
+        names["save_k"] = p.storer(channel, channel, lanes, form.aligned) if saves else names["save_k"]
+    divided = reduction.mean and channel not in bind.PAIRS
+    names["window_divisor"] = axis.divisor_of if divided else axis.no_divisor
+    return names
+
+
+def gather(types, key, lanes, form, uneven=False, precise=False):
+    """Binding of the backward templates.
+
+    Parameters
+    ----------
+    types : Types
+        Of a mean of dy.
+    key : {None, "uint8", "int64"}
+        What names the element that a window selected; None: windows sum.
+    uneven : bool
+        Windows have divisors of their own.
+    lanes, form, precise
+        As of `forward`.
+    """
+    p = _primitives()
+    names = forward(reductions.AVG, types, lanes, form, precise=precise)
+    return names | {
+        "SELECTING": bool(key),
+        "POSITIONS": key == "int64",
+        "UNEVEN": uneven,
+        "load_k": p.loader(key, "int64", lanes, form.aligned) if key else None,
+        "accumulator": compensated.accumulator if precise else axis.as_is,
+        "zero_of": p.constant_like(types.acc, 0),
+        "ties": p.ties,
+        "both": p.both,
+        "div": p.div,
+    }
+
+
+@dataclass(frozen=True)
+class Slide:
+    """Windows along W of which a kernel knows taps, stride and padding in front; `lanes` of them are one thread's."""
+
+    taps: int
+    stride: int
+    before: int
+    lanes: int
+
+    @property
+    def main(self) -> int:
+        """Elements that lie under the windows of a thread and, but for overlaps, no others."""
+        return self.lanes * self.stride
+
+    @property
+    def name(self) -> str:
+        """For the names of kernels."""
+        return f"k{self.taps}s{self.stride}p{self.before}x{self.lanes}"
+
+
+def sliding(reduction, types, slide, form, channel=None, saves=False, precise=False):
+    """Binding of the template `sliding`; arguments as of `forward`."""
+    from numbapool.kernels.cuda import sliding as template
+
+    p = _primitives()
+    behind = max(slide.taps - slide.stride - slide.before, 0)
+    span = slide.before + slide.main + behind
+    names = forward(reduction, types, span, form, channel, saves, precise=precise)
+    kind = "keyed" if channel else "compensated" if precise else "values"
+    identity = bind._identity(reduction, types)
+    divided = reduction.mean
+    names |= _slide(slide) | {
+        "BEHIND": behind,
+        "SPAN": span,
+        "SEES": False,
+        "load_x": p.loader(types.x, types.acc, slide.main, form.aligned),
+        "load_some": p.guarded_loader(types.x, types.acc, identity),
+        "store_y": p.storer(types.end, types.y, slide.lanes, form.aligned),
+        "spanned": getattr(template, f"spanned_{kind}"),
+        "placed_in_row": template.placed_by_column if channel == "int64" else template.as_before,
+        "numbered_tap": template.numbered_by_tap if channel == "uint8" else template.as_before,
+        "given_divisor": p.splatter(types.end, slide.lanes) if divided else axis.as_is,
+        "window_divisors": template.divisors_of if divided else template.no_divisors,
+    }
+    if precise:
+        names["accumulator"] = compensated.accumulator
+    if channel and saves:
+        names["save_k"] = p.storer(channel, channel, slide.lanes, form.aligned)
+    return names
+
+
+def gather_sliding(types, key, slide, form, uneven=False):
+    """Binding of the template `gather_sliding`; arguments as of `gather`."""
+    p = _primitives()
+    names = gather(types, key, slide.main, form, uneven)
+    zero = bind._identity(reductions.AVG, types)
+    names |= _slide(slide) | {
+        "LEFT": (slide.taps - 1 - slide.before) // slide.stride,
+        "RIGHT": (slide.main - 1 + slide.before) // slide.stride - (slide.lanes - 1),
+        "load_dy": p.loader(types.x, types.acc, slide.lanes, form.aligned),
+        "load_dy_some": p.guarded_loader(types.x, types.acc, zero),
+        "add_selected": p.add_selected,
+    }
+    if key:
+        names |= {
+            "K_SIZE": 1,
+            "load_k": p.loader(key, "int64", slide.lanes, form.aligned),
+            "load_k_some": p.guarded_loader(key, "int64", 255),
+        }
+    return names
+
+
+def _slide(slide):
+    p = _primitives()
+    return {
+        "TAPS_W": slide.taps,
+        "STRIDE_W": slide.stride,
+        "BEFORE_W": slide.before,
+        "LANES": slide.lanes,
+        "MAIN": slide.main,
+        "joined": p.joined,
+        "selected": p.selected,
+        "lanes_of": p.lanes_of,
+        "pick": p.pick,
+    }
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a kernel knows of windows and memory when it is compiled.
+
+    Attributes
+    ----------
+    aligned : bool
+        Vectors lie at multiples of their size.
+    divided : bool
+        Some axes are divided by their windows.
+    dilated : bool
+        Taps of some axes are apart.
+    wide : bool
+        Indices have 64 bits.
+    """
+
+    aligned: bool = False
+    divided: bool = False
+    dilated: bool = False
+    wide: bool = False
+
+    @property
+    def name(self) -> str:
+        """For the names of kernels."""
+        flags = ("aligned", self.aligned), ("divided", self.divided), ("dilated", self.dilated)
+        return "_".join(n for n, there in flags if there)
+
+
+def _common(types, form):
+    p = _primitives()
+    return {
+        "DIVIDED": form.divided,
+        "DILATED": form.dilated,
+        "pick": p.pick,
+        "wide": p.wide,
+        "whole": p.wide if form.wide else axis.as_is,
+        "int_to_end": p.caster("int64", types.end, None),
+    }
