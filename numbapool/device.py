@@ -6,6 +6,7 @@ also says where its memory comes from (`empty`) and on which stream its library 
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from dataclasses import dataclass, replace
 from math import prod
@@ -145,6 +146,10 @@ class _Kind:
         """The stream that the library works on now, as a driver's handle."""
         return 0
 
+    def on_stream(self, stream: int) -> Any:
+        """A context in which the library works on a stream."""
+        return contextlib.nullcontext()
+
     def output(self, out: Any, name: str) -> DeviceArray:
         """What is written to, every element in a place of its own."""
         array, kind = unwrap(out, name) if _on_device(out) else (None, None)
@@ -163,7 +168,10 @@ class _Kind:
         for a in reversed(order):
             steps[a] = step
             step *= max(shape[a], 1)
-        owner, address = self.allocate(tuple(shape), tuple(steps), dtype)
+        given = settings.get("stream")
+        # A library's pool gives memory again to what works on the stream that it was taken on.
+        with self.on_stream(stream_of(self)) if given is not None else contextlib.nullcontext():
+            owner, address = self.allocate(tuple(shape), tuple(steps), dtype)
         kept = bfloat16 if dtype == "bfloat16" else stored
         return DeviceArray(address, tuple(shape), tuple(steps), kept, self.device, owner)
 
@@ -192,6 +200,9 @@ class CudaTensors(_Kind):
     def stream(self):
         return int(self.torch.cuda.current_stream(self.device).cuda_stream)
 
+    def on_stream(self, stream):
+        return self.torch.cuda.stream(self.torch.cuda.ExternalStream(stream, device=self.device))
+
     def allocate(self, shape, strides, dtype):
         steps = [s // dtypes.itemsize(dtype) for s in strides]
         owner = self.torch.empty_strided(
@@ -215,6 +226,9 @@ class CupyArrays(_Kind):
     def stream(self):
         with self.cupy.cuda.Device(self.device):
             return int(self.cupy.cuda.get_current_stream().ptr)
+
+    def on_stream(self, stream):
+        return self.cupy.cuda.ExternalStream(stream, self.device)
 
     def allocate(self, shape, strides, dtype):
         nbytes = prod(shape) * dtypes.itemsize(dtype)

@@ -20,7 +20,7 @@ def require(name: str) -> None:
     """Raise if the argument `name`, which lies on a GPU, cannot be worked on."""
     problem = missing()
     if problem:
-        kind = ImportError if "install" in problem else RuntimeError
+        kind = ImportError if INSTALL in problem else RuntimeError
         raise kind(f"{name} lies on a GPU, {problem}")
 
 

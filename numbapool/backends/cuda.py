@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from numbapool import device
+from dataclasses import replace
+
+from numbapool import device, dtypes
 from numbapool.backends import cuda_plans
 from numbapool.backends.cpu import result_layout
 from numbapool.device import DeviceArray
+from numbapool.reductions import MAX, SUM
 
 
 def run(request):
@@ -33,8 +36,11 @@ def vjp(request):
             raise NotImplementedError("gradients of empty results on a GPU")
         if dy.dtype.name != request.y_name:
             dy = copied(dy, kind, request.y_name)
+        rest = request
+        if not key:
+            dy, rest = _first_passes_back(request, dy)
         plan = cuda_plans.backward(
-            request.reduction.mean, shape, dx.strides, name, request.axes, request.windows, request.y_name, request.divisor, dy.strides, key,
+            rest.reduction.mean, shape, dx.strides, name, rest.axes, rest.windows, dy.dtype.name, rest.divisor, dy.strides, key,
             keys.strides if key else None, _low(dx, dy, keys),
         )  # fmt: skip
         plan.run(dx.device, device.stream_of(kind), (dy.address, dx.address, keys.address if key else 0))
@@ -68,12 +74,76 @@ def forward(request, key, y=None, keys=None):
         keys = kind.empty(shape, order, "uint8" if key == "places" else "int64") if keys is None else keys
     if y.size == 0:
         return y, keys
+    if not key:
+        x, request = _first_passes(request, x)
     plan = cuda_plans.forward(
-        request.reduction, x.shape, x.strides, request.x_name, request.axes, request.windows, request.dtype, request.divisor, y.strides, key,
+        request.reduction, x.shape, x.strides, x.dtype.name, request.axes, request.windows, request.dtype, request.divisor, y.strides, key,
         keys.strides if key else None, _low(x, y, keys),
     )  # fmt: skip
     plan.run(x.device, stream, (x.address, y.address, keys.address if key else 0))
     return y, keys
+
+
+def _first_passes(request, x):
+    """x with all pooled axes but one merged already, and the request for the last: of windows of many taps along several axes."""
+    windows, axes, reduction = request.windows, request.axes, request.reduction
+    if not cuda_plans.in_passes([w.most for w in windows], windows):
+        return x, request
+    constant = cuda_plans.same_divisor(windows, request.divisor) if reduction.mean else None
+    if constant == 0:
+        return x, request  # each has a divisor of its own, which the last pass would not know
+    part = reduction if reduction.selecting else SUM
+    dtype = (
+        x.dtype.name
+        if reduction.selecting
+        else SUM.types(x.dtype.name, _wider(x.dtype.name, request.y_name), False).y
+    )
+    # The axis first that leaves the fewest elements.
+    order = sorted(range(len(axes)), key=lambda n: (windows[n].count / windows[n].size, n))
+    for n in order[:-1]:
+        shape = tuple(windows[n].count if a == axes[n] else size for a, size in enumerate(x.shape))
+        through = request.kind.empty(shape, result_layout(x.shape, x.strides), dtype)
+        plan = cuda_plans.forward(
+            part, x.shape, x.strides, x.dtype.name, (axes[n],), (windows[n],), dtype, None, through.strides, None, None, _low(x, through)
+        )  # fmt: skip
+        plan.run(x.device, device.stream_of(request.kind), (x.address, through.address, 0))
+        x = through
+    last = order[-1]
+    return x, replace(
+        request,
+        x=x,
+        axes=(axes[last],),
+        windows=(windows[last],),
+        dtype=None if reduction.selecting else request.y_name,
+        divisor=constant,
+    )
+
+
+def _first_passes_back(request, dy):
+    """dy spread over all pooled axes but one already, and the request for the last."""
+    windows, axes, mean = request.windows, request.axes, request.reduction.mean
+    constant = cuda_plans.same_divisor(windows, request.divisor) if mean else None
+    if constant == 0 or not cuda_plans.in_passes([w.transposed.most for w in windows], windows):
+        return dy, request
+    order = sorted(range(len(axes)), key=lambda n: (windows[n].size / windows[n].count, n))
+    dtype = _wider(dy.dtype.name, request.x_name)
+    for n in order[:-1]:
+        shape = tuple(windows[n].size if a == axes[n] else size for a, size in enumerate(dy.shape))
+        through = request.kind.empty(shape, result_layout(dy.shape, dy.strides), dtype)
+        plan = cuda_plans.backward(
+            False, shape, through.strides, dtype, (axes[n],), (windows[n],), dy.dtype.name, None, dy.strides, None, None, _low(dy, through)
+        )  # fmt: skip
+        plan.run(dy.device, device.stream_of(request.kind), (dy.address, through.address, 0))
+        dy = through
+    last = order[-1]
+    return dy, replace(request, axes=(axes[last],), windows=(windows[last],), divisor=constant)
+
+
+def _wider(x, y):
+    """The dtype of sums between passes."""
+    if not dtypes.is_float(x):
+        return None if not dtypes.is_float(y) else "float64"
+    return "float64" if "float64" in (x, y) else "float32"
 
 
 def _low(*arrays):
@@ -87,7 +157,6 @@ def _low(*arrays):
 
 def copied(x: DeviceArray, kind, dtype: str = "") -> DeviceArray:
     """A copy, of another dtype if one is named, made on the device."""
-    from numbapool.reductions import MAX, SUM
     from numbapool.windows import untouched
 
     dtype = dtype or x.dtype.name

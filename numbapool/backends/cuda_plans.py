@@ -10,14 +10,15 @@ from math import prod
 
 from numbapool import driver, dtypes
 from numbapool.backends.blocks import key_steps, roles
-from numbapool.backends.plans import HALF_ROUNDINGS, MOST_PLACES, ROUNDINGS
-from numbapool.kernels.cuda import bind, build, gather_sliding, sliding
+from numbapool.backends.plans import HALF_ROUNDINGS, ROUNDINGS
+from numbapool.kernels.cuda import bind, build, gather_sliding, sliding, tree
 from numbapool.kernels.cuda import forward as tap_by_tap
 from numbapool.kernels.cuda import gather as window_by_window
 from numbapool.kernels.cuda.bind import Form, Slide
 from numbapool.layout import Canonical, canonical
 from numbapool.reductions import AVG
-from numbapool.windows import Windows
+from numbapool.windows import Windows, untouched
+from numbapool.windows import sliding as sliding_windows
 
 THREADS = 256  # of a block
 FEW_THREADS = 8  # where each is a thread of the host: the simulator
@@ -27,6 +28,8 @@ DOUBLE_ROUNDINGS = 8  # in a row that a float64 sum may take
 MOST_TAPS = 5  # along W of windows whose kernels know them
 MOST_STRIDE = 4
 SPAN_REGISTERS = 128  # bytes of accumulators that a thread holds of a span
+SEPARABLE_TAPS = 36  # from which windows of several axes are merged axis by axis
+MANY_TAPS = 128  # from which a block of threads does a window that hardly overlaps with others
 NARROW = 2**31 - 2**20  # what 32-bit indices reach
 OUTER = 3  # outer axes that a kernel counts through; a launch for each element of the others
 
@@ -51,16 +54,23 @@ class Plan:
     before: tuple
     after: tuple
     offsets: tuple[tuple[int, ...], ...]
+    block: int = 0  # threads, each block for one item; 0: each thread for one
 
     def run(self, device: int, stream: int, addresses: tuple[int, ...]) -> None:
         """Launch on a stream."""
         if self.items == 0:
             return
-        threads = FEW_THREADS if driver.simulated() else THREADS
+        threads = self.block or block_size()
+        blocks = self.items if self.block else -(-self.items // threads)
         for offset in self.offsets:
             at = tuple(a + o if a else 0 for a, o in zip(addresses, offset, strict=True))
             args = *self.before, at, *self.after
-            driver.launch(self.kernel, device, stream, -(-self.items // threads), threads, args)
+            driver.launch(self.kernel, device, stream, blocks, threads, args)
+
+
+def block_size() -> int:
+    """Threads of a block."""
+    return FEW_THREADS if driver.simulated() else THREADS
 
 
 @dataclass(frozen=True)
@@ -145,7 +155,7 @@ def lanes_along_inner(view: Canonical, items: Sequence[int], widest: int, low: i
 
 def key_kind(windows: Sequence[Windows]) -> str:
     """Whether the chosen elements are saved for backward as the numbers of taps in bytes, or as int64 places."""
-    small = prod(w.most for w in windows) <= MOST_PLACES and all(w.regular for w in windows)
+    small = prod(w.most for w in windows) < MANY_TAPS and all(w.regular for w in windows)
     return "places" if small else "positions"
 
 
@@ -204,7 +214,8 @@ def _plan(template, binding, name, call, constant, letter, keys):
     strides = (*call.places.strides, (0,) * 7)[:3]
     offsets = tuple((*o, 0)[:3] for o in call.places.offsets)
     fields = tuple(axis(v, k) for v, k in zip(call.roles, keys, strict=True))
-    return Plan(kernel, call.items, (call.items, call.places.sizes), (*strides, *fields, constant), offsets)
+    last = constant if isinstance(constant, tuple) else (constant,)
+    return Plan(kernel, call.items, (call.items, call.places.sizes), (*strides, *fields, *last), offsets)
 
 
 def _name(*parts):
@@ -260,6 +271,68 @@ def _sliding(call, windows, stored, widest, low, backward=False):
     return replace(call, places=places_, items=where.outer * pieces * count, form=form, lanes=lanes), slide
 
 
+def is_apart(windows: Sequence[Windows]) -> bool:
+    """Whether windows are so large, and overlap so little, that a block of threads does one."""
+    overlap = any(w.most > 2 * w.pace and w.count > 1 for w in windows)
+    return not overlap and prod(w.most for w in windows) >= MANY_TAPS
+
+
+def in_passes(taps: Sequence[int], windows: Sequence[Windows]) -> bool:
+    """Whether windows of so many taps along their axes are merged axis by axis, through memory, so that the cost is their sum and not their product."""
+    return prod(taps) >= SEPARABLE_TAPS and sum(n > 1 for n in taps) > 1 and not is_apart(windows)
+
+
+def same_divisor(windows: Sequence[Windows], divisor: float | None) -> float:
+    """What all windows are divided by; 0 where each has its own."""
+    return _constant(windows, divisor)
+
+
+def _tree(call, shape, axes, strides, stored, low, key):
+    """The call as the template `tree` sees it, threads side by side along the inner axis, and the steps of keys; None where it does not serve."""
+    of = list(call.roles)
+    if not is_apart(of):
+        return None
+    view, items = call.view, [dtypes.itemsize(n) for n in stored]
+    steps = [list(s) for s in view.steps]
+    keys = key_steps(view, axes, [shape[a] if key == "positions" else 1 for a in axes])
+    # Whole axes that lie one behind the other are one.
+    for outer_, inner_ in ((1, 2), (0, 1), (0, 2)):
+        a, b = of[outer_], of[inner_]
+        joins = all(_is_whole(v) for v in (a, b)) and a.size > 1
+        if (
+            joins
+            and steps[0][1 + outer_] == b.size * steps[0][1 + inner_]
+            and (not key or keys[outer_] == b.size * keys[inner_])
+        ):
+            of[inner_], of[outer_] = (
+                sliding_windows(a.size * b.size, a.size * b.size, 1, 0, 0, 1, False, True),
+                untouched(1),
+            )
+    lanes, w = 1, of[2]
+    if view.inner == 1 and _is_whole(w) and steps[0][3] == items[0]:
+        lanes = WORD // items[0]
+        if any(s % WORD for s in (*steps[0][:3], *(t[0] for _, t in view.more), low)):
+            lanes = 1
+    across = 1
+    while across < min(view.inner, block_size()):
+        across *= 2
+    where = places(replace_steps(view, steps), 1)
+    pieces = -(-view.inner // across)
+    where = replace(where, sizes=(pieces, *where.sizes[1:]))
+    items_ = where.outer * pieces * prod(v.count for v in of)
+    form = replace(call.form, aligned=lanes > 1)
+    return replace(call, roles=tuple(of), places=where, items=items_, form=form, lanes=lanes), across, keys
+
+
+def _is_whole(w):
+    """Whether there is one window, of all elements."""
+    return w.count == 1 and w.step == 1 and w.table[0, 0] == 0 and w.table[0, 1] == w.size
+
+
+def replace_steps(view, steps):
+    return replace(view, steps=[tuple(s) for s in steps])
+
+
 @lru_cache(maxsize=1024)
 def forward(
     reduction, shape, strides, x_name, axes, windows, y_name, divisor, y_strides, key, key_strides, low
@@ -288,6 +361,23 @@ def forward(
     letter = CONSTANTS[types.end] if reduction.mean else "a"
     keys = _keys(call, axes, windows, [shape[a] for a in axes], key)
     widest = dtypes.itemsize(types.acc) * (1 + precise) + (dtypes.itemsize(channel) if channel else 0)
+    if found := _tree(call, shape, axes, arrays, stored, low, key):
+        call, across, keys = found
+        name = _name(
+            reduction.name, "tree", types.x, types.acc, types.y, f"x{call.lanes}", key, "precise" * precise, call.form.name
+        )  # fmt: skip
+        plan = _plan(
+            tree,
+            lambda: bind.tree(
+                reduction, types, call.lanes, block_size(), call.form, channel, bool(key), precise
+            ),
+            name,
+            call,
+            (across, call.view.inner, constant),
+            f"i i {letter}",
+            keys,
+        )
+        return replace(plan, block=block_size())
     if found := _sliding(call, windows, stored, widest, low):
         call, slide = found
         name = _name(

@@ -26,7 +26,11 @@ DTYPES = ("float32", "float16", "bfloat16", "float64", "uint8")
 MORE_DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64")
 
 # (window, stride, padding, dilation) in planes of 64 x 64 elements; a tuple of one: a number of windows that divide them.
-WINDOWS: list[tuple[int, ...]] = [(2, 2, 0, 1), (3, 2, 1, 1), (3, 1, 1, 1), (8, 8, 0, 1), (3, 1, 2, 2), (7,)]
+WINDOWS: list[tuple[int, ...]] = [
+    *((2, 2, 0, 1), (3, 2, 1, 1), (3, 1, 1, 1)),
+    *((8, 8, 0, 1), (9, 1, 4, 1), (3, 1, 2, 2)),
+    *((5,), (1,)),
+]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,8 +11,6 @@ from cases import (
     DOCUMENTED_GRADIENTS,
     DTYPES,
     FLOATS,
-    LARGE_WINDOWS,
-    LONG_ROWS,
     NO_TAP,
     OPS,
     OPTIONS_1D,
@@ -28,7 +26,7 @@ from on_device import OnDevice
 import numbapool as nbp
 from numbapool.testing import assert_matches, bounds, vjp_bounds
 
-MOST = 1500  # taps of all windows together: the simulator needs some 50 µs for one
+MOST = 700  # taps of all windows together: the simulator needs some 50 µs for one
 
 
 def small(case):
@@ -76,13 +74,13 @@ def assert_same(y, expected):
     assert same.all()
 
 
-@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize("op", ["max", "avg"])
 @pytest.mark.parametrize("case", table(*OPTIONS_1D, *OPTIONS_2D, *OPTIONS_3D))
 def test_options(op, case):
     check(op, case, "float32")
 
 
-@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize("op", ["min", "sum"])
 @pytest.mark.parametrize("case", table(*NO_TAP, *SMALL_PLANES))
 def test_small_planes(op, case):
     check(op, case, "float64")
@@ -94,16 +92,10 @@ def test_layouts(op, case):
     check(op, case, "float16")
 
 
-@pytest.mark.parametrize("op", ["min", "avg"])
-@pytest.mark.parametrize("case", table(*LARGE_WINDOWS, *LONG_ROWS))
-def test_large(op, case):
-    check(op, case, "float32", "distinct" if op == "min" else "ties")
-
-
 @pytest.mark.parametrize("op", OPS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_dtypes(op, dtype):
-    for case in TINY:
+    for case in TINY[::2]:
         check(op, case, dtype)
 
 

@@ -58,6 +58,40 @@ def forward(reduction, types, lanes, form, channel=None, saves=False, elements=r
     return names
 
 
+def tree(reduction, types, lanes, block, form, channel=None, saves=False, precise=False):
+    """Binding of the template `tree`: blocks of `block` threads, each taking `lanes` neighbours at once; the rest as of `forward`."""
+    from numba.cuda import types as numba_types
+
+    from numbapool.kernels.cuda import tree as template
+
+    p = _primitives()
+    names = forward(reduction, types, lanes, form, channel, saves, precise=precise)
+    kind = "keyed" if channel else "compensated" if precise else "values"
+
+    def element(name):
+        return getattr(numba_types, "uint8" if name == "bool" else name)
+
+    names |= {
+        "LANES": lanes,
+        "BLOCK": block,
+        "VALUE": element(types.acc),
+        "SECOND": element(channel or (types.acc if precise else "int64")),
+        "load_some": p.guarded_loader(types.x, types.acc, bind._identity(reduction, types)),
+        "store_y": p.storer(types.end, types.y, 1),
+        "tap_some": getattr(template, f"tap_some_{kind}"),
+        "with_lane_keys": template.lane_keys_of_places if channel else template.as_it_is,
+        "made": template.paired if channel or precise else template.plain,
+        "whole_index": names["whole"],
+        "lanes_of": p.lanes_of,
+        "selected": p.selected,
+    }
+    if precise:
+        names["accumulator"] = compensated.accumulator
+    if channel and saves:
+        names["save_k"] = p.storer(channel, channel, 1)
+    return names
+
+
 def gather(types, key, lanes, form, uneven=False, precise=False):
     """Binding of the backward templates.
 

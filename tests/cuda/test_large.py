@@ -1,0 +1,89 @@
+"""Large windows under the simulator: merged axis by axis where they overlap, by a block of threads where they do not; whole planes, uneven windows."""
+
+import numpy as np
+import pytest
+from cases import array
+from on_device import OnDevice
+
+import numbapool as nbp
+from numbapool.testing import assert_matches, bounds, vjp_bounds
+
+OPS = ("max", "min", "avg", "sum")
+
+
+def check(fn, x, *args, **kwargs):
+    function = getattr(nbp, fn)
+    if "max" in fn or "min" in fn:
+        y, indices = function(OnDevice(x), *args, **kwargs, return_indices=True)
+        expected = function(x, *args, **kwargs, return_indices=True)
+        np.testing.assert_array_equal(y, expected[0])
+        np.testing.assert_array_equal(indices, expected[1])
+    y = function(OnDevice(x), *args, **kwargs)
+    assert_matches(y, *bounds(fn, x, *args, **kwargs))
+    if x.dtype.kind != "f":
+        return
+    dy = array(y.shape, x.dtype.name, "ties", seed=1)
+    y, pullback = nbp.vjp(function, OnDevice(x), *args, **kwargs)
+    assert_matches(pullback(OnDevice(dy)), *vjp_bounds(fn, x, args, kwargs, dy))
+
+
+@pytest.mark.parametrize(
+    ("op", "dtype"),
+    [
+        ("max", "float32"),
+        ("min", "float16"),
+        ("avg", "float32"),
+        ("sum", "float64"),
+        ("avg", "int16"),
+        ("max", "uint8"),
+    ],
+)
+def test_overlapping(op, dtype):
+    x = array((1, 12, 14), dtype, "ties")
+    check(f"{op}_pool2d", x, 7, 1, 3)
+    check(f"{op}_pool2d", x, 9, 2, 4, ceil_mode=True)
+    check(f"{op}_pool1d", x[0, :3], 11, 1)
+
+
+@pytest.mark.parametrize(
+    ("op", "dtype"),
+    [
+        ("max", "float32"),
+        ("min", "float16"),
+        ("avg", "float32"),
+        ("sum", "float64"),
+        ("avg", "int16"),
+        ("max", "uint8"),
+    ],
+)
+def test_global(op, dtype):
+    for shape, axes in (
+        ((1, 12, 13), (-2, -1)),
+        ((1, 16, 16), (-2, -1)),
+        ((1, 12, 11, 3), (1, 2)),
+        ((150, 3), (0,)),
+        ((2, 4, 5), (-2, -1)),
+    ):
+        x = array(shape, dtype, "ties")
+        check(f"global_{op}_pool", x, axes=axes)
+        check(f"global_{op}_pool", x, axes=axes, keepdims=False)
+
+
+@pytest.mark.parametrize("op", ["max", "avg"])
+def test_divided(op):
+    for shape, size in (((2, 7, 10), (3, 4)), ((1, 41, 40), 3), ((1, 3, 4), (5, 2)), ((2, 9, 8), (None, 3))):
+        check(f"adaptive_{op}_pool2d", array(shape, "float32", "ties"), size)
+    check(f"adaptive_{op}_pool2d", array((7, 10, 12), "float32", "ties"), (3, 4), axes=(0, 1))
+    check(f"adaptive_{op}_pool3d", array((5, 6, 7), "float16", "ties"), (3, 4, 2))
+
+
+def test_blocks_of_apart_windows():
+    x = array((1, 20, 30), "float32", "any")
+    for op in OPS:
+        check(f"{op}_pool2d", x, (12, 14), (11, 14), 1)
+
+
+def test_the_mean_of_many():
+    x = np.full((1, 300, 300), 0.1, np.float32)
+    for y in (nbp.global_avg_pool(OnDevice(x)), nbp.avg_pool2d(OnDevice(x), 300)):
+        assert abs(float(y[0, 0, 0]) - np.float64(np.float32(0.1))) <= 2 * np.spacing(np.float32(0.1))
