@@ -1,16 +1,18 @@
 # Everything here works on a fresh clone with nothing but Python >= 3.11: each target makes .venv itself.
 #   make demo   the tour: a photograph pooled by every kind there is, checked, timed, and drawn to demo.png
+#   make gpu    on a machine with a GPU: the tests there, and times against torch and CuPy, as gpu.json
 #   make test   the tests (PYTEST_ARGS="-k max2d" for some of them)
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
+GPU_ARGS ?=
 
 bin := $(VENV)/bin
 pip := $(bin)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test peers bench lint format docs asv-smoke clean
+.PHONY: demo test cuda-test gpu peers bench lint format docs asv-smoke clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -18,6 +20,14 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.test
 	$(bin)/python -m pytest -n auto $(PYTEST_ARGS)
+
+# The CUDA backend without a GPU: the simulator, and every kernel compiled to PTX.
+cuda-test: $(VENV)/.test $(VENV)/.cuda12
+	$(bin)/python -m pytest -n auto tests/test_cuda.py $(PYTEST_ARGS)
+
+# On a GPU, with the Python that has numba, numba-cuda, CuPy, torch and pytest: `make gpu PYTHON=python3`.
+gpu:
+	$(PYTHON) benchmarks/gpu.py $(GPU_ARGS)
 
 # Differential tests against packages too heavy for the test extra.
 peers: $(VENV)/.bench
@@ -56,7 +66,7 @@ $(VENV)/.created:
 	  echo "'$(PYTHON) -m venv' failed; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@touch $@
 
-$(VENV)/.demo $(VENV)/.test $(VENV)/.lint $(VENV)/.docs $(VENV)/.bench: $(VENV)/.%: $(VENV)/.created pyproject.toml
+$(VENV)/.demo $(VENV)/.test $(VENV)/.lint $(VENV)/.docs $(VENV)/.bench $(VENV)/.cuda12: $(VENV)/.%: $(VENV)/.created pyproject.toml
 	@echo "Installing numbapool[$*] into $(VENV) ..."
 	@$(pip) -e '.[$*]'
 	@touch $@
