@@ -117,6 +117,24 @@ def exchanged(x: Any) -> tuple[int, tuple[int, ...], tuple[int, ...], Any, int, 
     return int(held.ptr), shape, tuple(steps), held.dtype, int(held.device_id), (held, x)
 
 
+def read(device: int, stream: int, address: int, nbytes: int) -> bytes:
+    """Bytes of device memory, when all that was launched on the stream has run."""
+    import ctypes
+
+    if simulated():
+        return ctypes.string_at(address, nbytes)
+    from cuda.bindings import driver
+
+    room = ctypes.create_string_buffer(nbytes)
+    with on(device):
+        (error,) = driver.cuMemcpyDtoHAsync(ctypes.addressof(room), address, nbytes, stream)
+        if error == driver.CUresult.CUDA_SUCCESS:
+            (error,) = driver.cuStreamSynchronize(stream)
+    if error != driver.CUresult.CUDA_SUCCESS:
+        raise RuntimeError(f"reading device memory failed: {error.name}")
+    return room.raw
+
+
 def launch(kernel: Any, device: int, stream: int, blocks: int, threads: int, args: tuple[Any, ...]) -> None:
     """Launch a kernel on a stream, given by its handle, and return at once."""
     if simulated():

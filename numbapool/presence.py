@@ -35,17 +35,17 @@ class Presence:
         Elements may be missing or weighed, so that padding never counts: any of the options is in use, whatever x holds.
     elements : Elements
         What kernels need to know: nothing of "omit" where x cannot hold a NaN.
-    where : ndarray of bool, or None
+    where : ndarray or DeviceArray of bool, or None
         Broadcast to x's shape.
-    weights : ndarray, or None
+    weights : ndarray or DeviceArray, or None
         Broadcast to x's shape, in native byte order.
     given : Given
     """
 
     partial: bool = False
     elements: Elements = ALL
-    where: np.ndarray | None = None
-    weights: np.ndarray | None = None
+    where: Any = None
+    weights: Any = None
     given: Given = UNWEIGHED
 
     def refuse_nan(self, x: np.ndarray) -> None:
@@ -90,7 +90,7 @@ class Presence:
 WHOLE = Presence()
 
 
-def checked(x: np.ndarray, nan_policy: Any = "propagate", where: Any = None, weights: Any = None) -> Presence:
+def checked(x: Any, nan_policy: Any = "propagate", where: Any = None, weights: Any = None) -> Presence:
     """The options for x, but for the values of x itself (see `Presence.refuse_nan`)."""
     policy = arguments.policy(nan_policy)
     if where is None and weights is None and policy != "omit":

@@ -145,7 +145,10 @@ def checked(request: Request, nan_policy: Any = "propagate", out: Any = None) ->
         request.out = _check_out(request, out)
         request.given = out if request.indices else (out, None)
     if nan_policy == "raise":
-        request.presence.refuse_nan(request.x)
+        if dispatch.on_device(request.x):
+            dispatch.backend(request).refuse_nan(request)
+        else:
+            request.presence.refuse_nan(request.x)
     return request
 
 

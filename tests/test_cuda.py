@@ -79,8 +79,10 @@ def test_ptx(run_python, dtypes, capability):
         for kernel in ptx.usual(dtypes=dtypes):
             one = ptx.compiled(kernel, capability)
             assert not one.local, (kernel.name, 'local memory')
-            assert not one.calls, (kernel.name, 'calls')
-            halves = any(n in kernel.name for n in ('float32', 'float16'))
+            raised = kernel.name.startswith('lp2.5')  # by NVIDIA's library, which does not inline all of it
+            assert raised or not one.calls, (kernel.name, 'calls')
+            widened = '_masked_' in kernel.name  # may sum in float64
+            halves = not widened and any(n in kernel.name for n in ('float32', 'float16'))
             assert not (halves and one.doubles), (kernel.name, one.doubles, 'instructions on float64')
             if '_aligned' in kernel.name:
                 assert one.vectors, (kernel.name, 'no vector load or store')

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from numbapool import device, dtypes
-from numbapool.backends import cuda_plans
+import numpy as np
+
+from numbapool import device, driver, dtypes
+from numbapool.backends import cuda_plans, cuda_weighed
 from numbapool.backends.cpu import result_layout
 from numbapool.device import DeviceArray
-from numbapool.reductions import MAX, SUM
+from numbapool.presence import WHOLE
+from numbapool.reductions import MAX, SUM, Elements
+from numbapool.request import Request
+from numbapool.windows import sliding, untouched
 
 
 def run(request):
@@ -20,7 +25,7 @@ def run(request):
 
 def vjp(request):
     """The result of a request, its values alone, and the function that takes dy to dx."""
-    _supported(request)
+    _supported(request, backward=True)
     kind, x, indices = request.kind, request.x, None
     key = cuda_plans.key_kind(request.windows) if request.reduction.selecting else None
     y, keys = forward(request, key, request.out[0])
@@ -49,17 +54,19 @@ def vjp(request):
     return ((y, indices) if request.indices else y), y, pullback
 
 
-def _supported(request):
-    present = request.presence
-    for name, used in (
-        ("nan_policy='omit'", present.elements.omit),
-        ("where", present.where is not None),
-        ("weights", present.weights is not None),
-        ("norms", request.reduction.power is not None),
-        ("fractional windows", request.planes is not None),
-    ):
-        if used:
-            raise NotImplementedError(f"{name} on a GPU: not in this version; copy x to the host")
+def _supported(request, backward=False):
+    """Raise for what has no kernel here yet."""
+    reduction, elements = request.reduction, request.presence.elements
+    names = []
+    if request.planes is not None:
+        names.append("fractional windows")
+    if backward and reduction.power is not None:
+        names.append("the gradient of norms")
+    if backward and elements and not reduction.selecting:
+        used = ("nan_policy='omit'", elements.omit), ("where", elements.where), ("weights", elements.weights)
+        names += [f"the gradient of a {reduction.name} with {name}" for name, there in used if there]
+    if names:
+        raise NotImplementedError(f"{names[0]} on a GPU: not in this version; copy x to the host")
 
 
 def forward(request, key, y=None, keys=None):
@@ -74,6 +81,9 @@ def forward(request, key, y=None, keys=None):
         keys = kind.empty(shape, order, "uint8" if key == "places" else "int64") if keys is None else keys
     if y.size == 0:
         return y, keys
+    if request.presence.elements or request.reduction.power is not None:
+        _weighed(request, x, y, keys, key, stream)
+        return y, keys
     if not key:
         x, request = _first_passes(request, x)
     plan = cuda_plans.forward(
@@ -82,6 +92,47 @@ def forward(request, key, y=None, keys=None):
     )  # fmt: skip
     plan.run(x.device, stream, (x.address, y.address, keys.address if key else 0))
     return y, keys
+
+
+def _weighed(request, x, y, keys, key, stream):
+    """Fill y and keys where elements are missing, weighed or raised to a power."""
+    present = request.presence
+    where, weights = (
+        a
+        if a is None or not any(o is not None and o.overlaps(a) for o in (y, keys))
+        else copied(a, request.kind)
+        for a in (present.where, present.weights)
+    )
+    plan = cuda_weighed.forward(
+        request.reduction, x.shape, x.strides, request.x_name, request.axes, request.windows, request.dtype, y.strides, key,
+        keys.strides if key else None, present.elements, where and where.strides, weights and weights.strides,
+    )  # fmt: skip
+    arrays = x, y, keys if key else None, where, weights
+    plan.run(x.device, stream, tuple(0 if a is None else a.address for a in arrays))
+
+
+def refuse_nan(request):
+    """Raise if x has a NaN that is not masked. Waits for the stream."""
+    x, kind, present = request.x, request.kind, request.presence
+    if not dtypes.is_float(request.x_name) or not x.size:
+        return
+    present = replace(present, partial=True, elements=Elements(where=present.where is not None), weights=None)
+    while True:
+        windows = (sliding(x.shape[-1], x.shape[-1], 1, 0, 0, 1, False, True),) if x.ndim else ()
+        part = Request(MAX, x, (x.ndim - 1,) if x.ndim else (), windows, presence=present, kind=kind)
+        x, _ = forward(part, None)
+        present = WHOLE
+        if x.size == 1:
+            break
+        x = replace(x, shape=x.shape[:-1], strides=x.strides[:-1])
+    data = driver.read(x.device, device.stream_of(kind), x.address, x.itemsize)
+    value = np.frombuffer(data, np.uint16 if x.itemsize == 2 else x.dtype)
+    if x.dtype.name == "bfloat16":
+        value = (value.astype(np.uint32) << 16).view(np.float32)
+    elif x.itemsize == 2:
+        value = value.view(np.float16)
+    if np.isnan(value).any():
+        raise ValueError("x contains NaN, and nan_policy is 'raise'")
 
 
 def _first_passes(request, x):
@@ -157,8 +208,6 @@ def _low(*arrays):
 
 def copied(x: DeviceArray, kind, dtype: str = "") -> DeviceArray:
     """A copy, of another dtype if one is named, made on the device."""
-    from numbapool.windows import untouched
-
     dtype = dtype or x.dtype.name
     new = kind.empty(x.shape, result_layout(x.shape, x.strides), dtype)
     if x.size:

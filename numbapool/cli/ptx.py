@@ -21,7 +21,7 @@ from typing import Any
 from .console import CommandError, progress, table
 
 HELP = "compile the CUDA kernels to PTX, without a GPU"
-OPS = ("max", "min", "avg", "sum")
+OPS = ("max", "min", "avg", "sum", "lp")
 DTYPES = ("float32", "float16", "bfloat16", "float64", "uint8")
 MORE_DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64")
 
@@ -31,6 +31,9 @@ WINDOWS: list[tuple[int, ...]] = [
     *((8, 8, 0, 1), (9, 1, 4, 1), (3, 1, 2, 2)),
     *((5,), (1,)),
 ]
+
+ELEMENTS: list[dict[str, Any]] = [{"omit": True}, {"where": True}, {"weights": "float32"}]
+POWERS = (1.0, 2.0, 2.5, float("inf"))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -114,7 +117,14 @@ def _plans(op: str, dtype: str) -> Iterator[Any]:
     from numbapool.dtypes import is_float, itemsize
     from numbapool.windows import adaptive, sliding
 
+    if op == "lp":
+        for power in POWERS:
+            yield from _weighed(reductions.lp(power), dtype, reductions.ALL)
+        return
     reduction = getattr(reductions, op.upper())
+    for elements in ELEMENTS if op in ("max", "avg") else ():
+        if not (op == "max" and elements.get("weights")) and (is_float(dtype) or not elements.get("omit")):
+            yield from _weighed(reduction, dtype, reductions.Elements(**elements))
     for window in WINDOWS:
         for channels_last in (False, True):
             shape, axes = ((4, 64, 64, 16), (1, 2)) if channels_last else ((4, 16, 64, 64), (2, 3))
@@ -127,6 +137,22 @@ def _plans(op: str, dtype: str) -> Iterator[Any]:
             pooled = tuple(along.count if a in axes else n for a, n in enumerate(shape))
             y_name = reduction.types(dtype, None, False).y
             strides, y_strides = _steps(shape, itemsize(dtype)), _steps(pooled, itemsize(y_name))
+            if op == "avg" and not is_float(dtype) and dtype != "bool":  # rounded to integers
+                args = (
+                    reduction,
+                    shape,
+                    strides,
+                    dtype,
+                    axes,
+                    windows,
+                    dtype,
+                    None,
+                    _steps(pooled, itemsize(dtype)),
+                    None,
+                    None,
+                    0,
+                )
+                yield lambda args=args: cuda_plans.forward(*args)
             for key in (None, "positions") if reduction.selecting else (None,):
                 keys = _steps(pooled, 8) if key else None
                 args = reduction, shape, strides, dtype, axes, windows, None, None, y_strides, key, keys, 0
@@ -140,6 +166,34 @@ def _plans(op: str, dtype: str) -> Iterator[Any]:
                 yield lambda args=args: cuda_plans.forward(*args)
             args = reduction.mean, shape, strides, dtype, axes, windows, dtype, None, y_strides, key, keys, 0
             yield lambda args=args: cuda_plans.backward(*args)
+
+
+def _weighed(reduction: Any, dtype: str, elements: Any) -> Iterator[Any]:
+    from numbapool.backends import cuda_weighed
+    from numbapool.dtypes import itemsize
+    from numbapool.windows import sliding
+
+    along = sliding(64, 3, 2, 1, 1, 1, False, False)
+    shape, pooled = (16, 64, 64), (16, along.count, along.count)
+    y_strides = _steps(pooled, itemsize(reduction.types(dtype, None, False, bool(elements.weights)).y))
+    args = (
+        reduction,
+        shape,
+        _steps(shape, itemsize(dtype)),
+        dtype,
+        (1, 2),
+        (along, along),
+        None,
+        y_strides,
+        None,
+        None,
+        elements,
+    )
+    beside = (
+        _steps(shape, 1) if elements.where else None,
+        _steps(shape, itemsize(elements.weights)) if elements.weights else None,
+    )
+    yield lambda: cuda_weighed.forward(*args, *beside)
 
 
 def _steps(shape: tuple[int, ...], step: int) -> tuple[int, ...]:

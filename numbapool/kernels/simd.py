@@ -259,6 +259,13 @@ def _emit_mul(b, signed, x, y):
     return b.fmul(x, y) if _is_fp(x.type) else b.mul(x, y)
 
 
+def _emit_fabs(b, signed, x):
+    if not on_gpu(b):
+        return _call(b, "llvm.fabs", x.type, [x])
+    bits = I64 if x.type == F64 else I32  # NVVM does not know the intrinsic
+    return b.bitcast(b.and_(b.bitcast(x, bits), bits((1 << (bits.width - 1)) - 1)), x.type)
+
+
 def _is_mark(b, v):
     """Whether v is the NaN that stands for no element at all."""
     bits = _like(v.type, I64 if getattr(v.type, "element", v.type) == F64 else I32)
@@ -293,8 +300,10 @@ equal = _generic(lambda b, signed, x, y: b.fcmp_ordered("==", x, y), _mask_of)
 isnan = _generic(lambda b, signed, x: b.fcmp_unordered("uno", x, x), _mask_of)
 isnumber = _generic(lambda b, signed, x: b.fcmp_ordered("ord", x, x), _mask_of)
 everywhere = _generic(lambda b, signed, x: _const(_like(x.type, I1), 1), _mask_of)
-fabs = _generic(lambda b, signed, x: _call(b, "llvm.fabs", x.type, [x]))
-rint = _generic(lambda b, signed, x: _call(b, f"llvm.{'rint' if on_gpu(b) else 'roundeven'}", x.type, [x]))
+fabs = _generic(_emit_fabs)
+rint = _generic(
+    lambda b, signed, x: _libdevice(b, "rint", x) if on_gpu(b) else _call(b, "llvm.roundeven", x.type, [x])
+)
 with_sign = _generic(lambda b, signed, x, y: _call(b, "llvm.copysign", x.type, [x, y]))
 less = _generic(lambda b, signed, x, y: _greater(b, signed, y, x), _mask_of)
 either = _generic(lambda b, signed, x, y: b.or_(x, y))
@@ -732,6 +741,14 @@ def _constant(b, t, element, value):
     return b.bitcast(_const(bits, -1), t)
 
 
+def _libdevice(b, name, *args):
+    """Call a function of NVIDIA's library, which is linked into every kernel and inlined."""
+    t = args[0].type
+    name = f"__nv_{name}{'f' if t == F32 else ''}"
+    fn = b.module.globals.get(name) or ir.Function(b.module, ir.FunctionType(t, [a.type for a in args]), name)
+    return b.call(fn, args)
+
+
 def power(exponent):
     """`power(v)` of what is not negative: products for small integers, roots for 1/2 and 1/4, else `pow` lane by lane."""
 
@@ -741,6 +758,8 @@ def power(exponent):
             return root if exponent == 0.5 else _call(b, "llvm.sqrt", v.type, [root])
         if exponent == 0:
             return _const(v.type, 1)
+        if exponent not in range(1, 9) and on_gpu(b):
+            return _libdevice(b, "pow", v, _const(v.type, exponent))
         if exponent not in range(1, 9):
             return _call(b, "llvm.pow", v.type, [v, _const(v.type, exponent)])
         result, square, left = None, v, int(exponent)

@@ -58,6 +58,22 @@ def forward(reduction, types, lanes, form, channel=None, saves=False, elements=r
     return names
 
 
+def masked(reduction, types, form, channel, saves, elements):
+    """Binding of the template `masked`; arguments as of `forward`."""
+    p = _primitives()
+    names = forward(reduction, types, 1, form, channel, saves, elements)
+    names |= {
+        "MASKED": elements.where,
+        "WEIGHED": bool(elements.weights),
+        "every": p.flags(1),
+        "ones": p.constant(types.end, 1, 1),
+        "splat_mask": p.flag_splatter(1),
+        "get_w": p.getter(elements.weights, types.end) if elements.weights else None,
+        "splat_w": p.splatter(types.end, 1),
+    }
+    return names
+
+
 def tree(reduction, types, lanes, block, form, channel=None, saves=False, precise=False):
     """Binding of the template `tree`: blocks of `block` threads, each taking `lanes` neighbours at once; the rest as of `forward`."""
     from numba.cuda import types as numba_types

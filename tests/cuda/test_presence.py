@@ -1,0 +1,87 @@
+"""NaN policies, masks, weights and norms under the simulator."""
+
+import numpy as np
+import pytest
+from cases import array
+from on_device import OnDevice
+
+import numbapool as nbp
+from numbapool.testing import assert_matches, bounds, vjp_bounds
+
+
+def moved(options):
+    return {k: OnDevice(v) if isinstance(v, np.ndarray) else v for k, v in options.items()}
+
+
+def image(dtype):
+    x = array((2, 6, 9), dtype, "ties")
+    if x.dtype.kind == "f":
+        x[0, 1, 2:6] = np.nan
+        x[1, :3] = np.nan
+    return x
+
+
+THERE = np.arange(9) % 3 > 0
+WEIGHTS = (np.arange(6).reshape(6, 1) % 3).astype(np.float32)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int16"])
+@pytest.mark.parametrize(
+    "options",
+    [{"nan_policy": "omit"}, {"where": THERE}, {"where": THERE, "nan_policy": "omit"}],
+    ids=["omit", "where", "both"],
+)
+@pytest.mark.parametrize("op", ["max", "min", "avg", "sum"])
+def test_missing(op, options, dtype):
+    fn, x = f"{op}_pool2d", image(dtype)
+    function = getattr(nbp, fn)
+    for args in ((2,), (3, 2, 1)):
+        y = function(OnDevice(x), *args, **moved(options))
+        assert_matches(y, *bounds(fn, x, *args, **options))
+        if op in ("max", "min"):
+            y, indices = function(OnDevice(x), *args, **moved(options), return_indices=True)
+            np.testing.assert_array_equal(indices, function(x, *args, **options, return_indices=True)[1])
+            if dtype == "float32":
+                dy = array(y.shape, dtype, "ties", seed=1)
+                _, pullback = nbp.vjp(function, OnDevice(x), *args, **moved(options))
+                assert_matches(pullback(OnDevice(dy)), *vjp_bounds(fn, x, args, options, dy))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
+@pytest.mark.parametrize("op", ["avg", "sum"])
+def test_weights(op, dtype):
+    fn, x = f"{op}_pool2d", image(dtype)
+    for options in ({"weights": WEIGHTS}, {"weights": WEIGHTS, "where": THERE, "nan_policy": "omit"}):
+        y = getattr(nbp, fn)(OnDevice(x), 3, 2, 1, **moved(options))
+        assert_matches(y, *bounds(fn, x, 3, 2, 1, **options))
+
+
+def test_raise():
+    x = image("float32")
+    for dtype in ("float32", "float16", "float64"):
+        with pytest.raises(ValueError, match="NaN"):
+            nbp.max_pool2d(OnDevice(x.astype(dtype)), 2, nan_policy="raise")
+    there = ~np.isnan(x)
+    y = nbp.max_pool2d(OnDevice(x), 2, nan_policy="raise", where=OnDevice(there))
+    np.testing.assert_array_equal(y, nbp.max_pool2d(x, 2, where=there))
+
+
+@pytest.mark.parametrize("p", [1, 2, 3, 1.5, 0.5, -1, 8, np.inf, -np.inf])
+def test_norms(p):
+    x = array((2, 5, 7), "float32", "any")
+    for options in ({}, {"nan_policy": "omit"}):
+        y = nbp.lp_pool2d(OnDevice(x), p, 3, 2, **options)
+        assert_matches(y, *bounds("lp_pool2d", x, p, 3, 2, **options))
+
+
+def test_not_yet():
+    x = OnDevice(np.ones((4, 4), np.float32))
+    for call, what in (
+        (lambda: nbp.vjp(nbp.lp_pool2d, x, 2, 2), "norms"),
+        (lambda: nbp.vjp(nbp.avg_pool2d, x, 2, nan_policy="omit"), "omit"),
+        (lambda: nbp.vjp(nbp.sum_pool2d, x, 2, where=OnDevice(np.ones((4, 4), bool))), "where"),
+        (lambda: nbp.fractional_max_pool2d(x, 2, 2, rng=0), "fractional"),
+        (lambda: nbp.max_unpool2d(x, OnDevice(np.zeros((4, 4), np.int64)), 2), "unpooling"),
+    ):
+        with pytest.raises(NotImplementedError, match=what):
+            call()
