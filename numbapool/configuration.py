@@ -1,8 +1,9 @@
 """What numbapool found on this machine, in words."""
 
 import platform
+from importlib import metadata
 
-from numbapool import cache, threads
+from numbapool import cache, driver, threads
 
 
 def config(start=False):
@@ -36,13 +37,21 @@ def config(start=False):
         "threading layer": threads.layer(),
         "JIT": "off (NUMBA_DISABLE_JIT)" if numba.config.DISABLE_JIT else "on",
         "cache": str(cache.folder() or "none (no writable folder is known)"),
-        "CUDA": "not part of this version",
+        "CUDA": _cuda(),
         "numbapool": getattr(numbapool, "__version__", "unknown"),
         "numba": numba.__version__,
         "llvmlite": llvmlite.__version__,
         "numpy": numpy.__version__,
         "python": platform.python_version(),
     }
+
+
+def _cuda():
+    """What there is for GPUs, without loading it."""
+    try:
+        return f"numba-cuda {metadata.version('numba-cuda')}"
+    except metadata.PackageNotFoundError:
+        return driver.INSTALL
 
 
 def show_config():

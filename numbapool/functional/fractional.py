@@ -42,7 +42,9 @@ y : ndarray
 Raises
 ------
 TypeError
-    A wrong type or dtype of an argument; masked and GPU arrays.
+    A wrong type or dtype of an argument; masked arrays.
+NotImplementedError
+    For arrays on a GPU.
 ValueError
     A wrong value or shape of an argument, a sample outside of [0, 1] among them (unless ``options(check_values=False)``: such a sample
     is then taken for the nearest of these, NaN for 0).

@@ -39,7 +39,7 @@ MEAN_WEIGHTS = WEIGHTS.format(what="The mean is Σwx/Σw, NaN where Σw is 0.")
 SUM_WEIGHTS = WEIGHTS.format(what="The sum is Σwx.")
 INDEX_RETURN = "\nindices : ndarray of int64\n    Only with `return_indices`."
 ERRORS = """TypeError
-    A wrong type or dtype of an argument; masked and GPU arrays.
+    A wrong type or dtype of an argument; masked arrays; arrays in different memory.
 ValueError
     A wrong value or shape of an argument, {sizes}; a NaN with ``nan_policy="raise"``. Nothing is written then."""
 

@@ -41,7 +41,9 @@ y : ndarray
 Raises
 ------
 TypeError
-    A wrong type or dtype of an argument; masked and GPU arrays.
+    A wrong type or dtype of an argument; masked arrays.
+NotImplementedError
+    For arrays on a GPU.
 ValueError
     A wrong value or shape of an argument, an index that names no element of the result among them. (With ``options(check_values=False)`` such an index
     is treated as −1.)
