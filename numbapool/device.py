@@ -114,12 +114,10 @@ def reshaped(
             continue
         n, s = left.pop()
         result.append(s)
-        while n < size:  # several axes become one, if they lie as one
-            if not left or size % n or left[-1][1] != n * s:
+        while n % size:  # several axes become one, if they lie as one
+            if not left or left[-1][1] != n * s:
                 return None
             n *= left.pop()[0]
-        if n % size:
-            return None
         if n > size:  # one becomes several
             left.append((n // size, s * size))
     return tuple(reversed(result))
@@ -348,6 +346,8 @@ def _from_interface(interface, owner, name):
     if interface.get("mask") is not None:
         raise TypeError(f"{name} is a masked array; pass its data and where=~mask")
     dtype = np.dtype(interface["typestr"])
+    if not dtype.isnative:
+        raise TypeError(f"{name} must be in native byte order on a GPU, not {dtype.str}")
     if dtype.kind == "V":  # what libraries export types by that NumPy does not know
         known = getattr(owner, "dtype", None)
         dtype = bfloat16 if str(getattr(known, "name", known)).endswith("bfloat16") else dtype

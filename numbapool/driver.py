@@ -6,6 +6,7 @@ import contextlib
 import functools
 import importlib.util
 import os
+import warnings
 from typing import Any
 
 INSTALL = 'pip install "numbapool[cuda12]" (or "numbapool[cuda13]" for drivers of CUDA 13)'
@@ -141,11 +142,15 @@ def launch(kernel: Any, device: int, stream: int, blocks: int, threads: int, arg
         kernel.jitted[blocks, threads](*args)
         return
     with on(device):
-        kernel.jitted[blocks, threads, _stream(device, stream)](*args)
+        _configured(kernel, device, stream, blocks, threads)(*args)
 
 
-@functools.lru_cache(maxsize=64)
-def _stream(device, handle):
+@functools.lru_cache(maxsize=1024)
+def _configured(kernel, device, stream, blocks, threads):
+    """A kernel with its grid and stream."""
     from numba import cuda
 
-    return cuda.external_stream(handle) if handle else cuda.default_stream()
+    with warnings.catch_warnings():  # Numba warns of every small grid
+        warnings.simplefilter("ignore")
+        on_stream = cuda.external_stream(stream) if stream else cuda.default_stream()
+        return kernel.jitted[blocks, threads, on_stream]

@@ -126,6 +126,7 @@ def axis(windows: Windows, key: int) -> tuple[int, ...]:
         return windows.count, windows.size, 0, 1, 0, 1, key, 0, 0, 0
     taps, stride, before = windows.regular
     counted = windows.counted or (0, 0, 0)
+    # A launch takes Python's integers alone.
     return windows.count, windows.size, taps, stride, before, windows.step, key, *counted
 
 
@@ -213,7 +214,7 @@ def _plan(template, binding, name, call, constant, letter, keys):
     kernel = build.kernel(template, binding, name, f"i 3i 3a 7i 7i 7i 10i 10i 10i {letter}", call.form.wide)
     strides = (*call.places.strides, (0,) * 7)[:3]
     offsets = tuple((*o, 0)[:3] for o in call.places.offsets)
-    fields = tuple(axis(v, k) for v, k in zip(call.roles, keys, strict=True))
+    fields = tuple(axis(v, int(k)) for v, k in zip(call.roles, keys, strict=True))
     last = constant if isinstance(constant, tuple) else (constant,)
     return Plan(kernel, call.items, (call.items, call.places.sizes), (*strides, *fields, *last), offsets)
 
