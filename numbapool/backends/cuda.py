@@ -11,7 +11,7 @@ from numbapool.backends import cuda_plans, cuda_weighed
 from numbapool.backends.cpu import result_layout
 from numbapool.device import DeviceArray
 from numbapool.presence import WHOLE
-from numbapool.reductions import MAX, SUM, Elements
+from numbapool.reductions import ALL, MAX, SUM, Elements
 from numbapool.request import Request
 from numbapool.windows import sliding, untouched
 
@@ -28,6 +28,8 @@ def vjp(request):
     _supported(request, backward=True)
     kind, x, indices = request.kind, request.x, None
     key = cuda_plans.key_kind(request.windows) if request.reduction.selecting else None
+    if request.presence.elements and not request.reduction.selecting:
+        return _weighed_vjp(request)
     y, keys = forward(request, key, request.out[0])
     if request.indices:  # what backward needs stays private
         _, indices = forward(request, "positions")
@@ -54,6 +56,56 @@ def vjp(request):
     return ((y, indices) if request.indices else y), y, pullback
 
 
+def _weighed_vjp(request):
+    """As `vjp`, for sums and means over elements that are missing or weighed: dx = factor · Σ dy / sum of weights."""
+    kind, x, present, reduction = request.kind, request.x, request.presence, request.reduction
+    elements = present.elements
+    y, sums = forward(request, "weights" if reduction.mean else None)
+    compute = "float64" if "float64" in (request.x_name, request.y_name) else "float32"
+
+    def new(like, dtype):
+        return kind.empty(like.shape, result_layout(x.shape, x.strides), dtype)
+
+    def pullback(dy):
+        if dy.dtype.name != request.y_name:
+            dy = copied(dy, kind, request.y_name)
+        dx = new(x, request.x_name)
+        if dx.size == 0 or dy.size == 0:
+            return dx
+        if sums is not None:
+            share = new(dy, compute)
+            _factored(kind, dy, share, sums, compute, True, ALL)
+            dy = share
+        total = _spread(replace(request, reduction=SUM), dy, new(x, compute))
+        beside = x if elements.omit else None
+        _factored(kind, total, dx, beside, compute, False, elements, present.where, present.weights)
+        return dx
+
+    return y, y, pullback
+
+
+def _factored(kind, x, y, beside, compute, divides, elements, where=None, weights=None):
+    """Fill y with x divided by what lies beside it, or weighed and masked."""
+    arrays: tuple[DeviceArray | None, ...] = x, y, beside, where, weights
+    names = tuple("" if a is None else a.dtype.name for a in arrays[:3])
+    if not x.ndim:
+        arrays = tuple(a if a is None else a.reshape((1,)) for a in arrays)
+    strides = tuple(None if a is None else a.strides for a in arrays)
+    plan = cuda_weighed.factored(x.shape or (1,), names, strides, compute, divides, elements)
+    plan.run(x.device, device.stream_of(kind), tuple(0 if a is None else a.address for a in arrays))
+
+
+def _spread(request, dy, dx):
+    """Fill dx with the sums of dy over the windows that cover its elements."""
+    dy, rest = _first_passes_back(request, dy)
+    plan = cuda_plans.backward(
+        rest.reduction.mean, dx.shape, dx.strides, dx.dtype.name, rest.axes, rest.windows, dy.dtype.name, rest.divisor, dy.strides, None, None,
+        _low(dx, dy),
+    )  # fmt: skip
+    plan.run(dx.device, device.stream_of(request.kind), (dy.address, dx.address, 0))
+    return dx
+
+
 def _supported(request, backward=False):
     """Raise for what has no kernel here yet."""
     reduction, elements = request.reduction, request.presence.elements
@@ -62,9 +114,8 @@ def _supported(request, backward=False):
         names.append("fractional windows")
     if backward and reduction.power is not None:
         names.append("the gradient of norms")
-    if backward and elements and not reduction.selecting:
-        used = ("nan_policy='omit'", elements.omit), ("where", elements.where), ("weights", elements.weights)
-        names += [f"the gradient of a {reduction.name} with {name}" for name, there in used if there]
+    if backward and not reduction.selecting and elements.weights and dtypes.is_float(elements.weights):
+        names.append("the gradient with respect to weights")
     if names:
         raise NotImplementedError(f"{names[0]} on a GPU: not in this version; copy x to the host")
 
@@ -78,7 +129,7 @@ def forward(request, key, y=None, keys=None):
         x = copied(x, kind)
     y = kind.empty(shape, order, request.y_name) if y is None else y
     if key:
-        keys = kind.empty(shape, order, "uint8" if key == "places" else "int64") if keys is None else keys
+        keys = kind.empty(shape, order, _key_dtype(request, key)) if keys is None else keys
     if y.size == 0:
         return y, keys
     if request.presence.elements or request.reduction.power is not None:
@@ -92,6 +143,23 @@ def forward(request, key, y=None, keys=None):
     )  # fmt: skip
     plan.run(x.device, stream, (x.address, y.address, keys.address if key else 0))
     return y, keys
+
+
+def _key_dtype(request, key):
+    """The dtype of what is saved beside values."""
+    if key != "weights":
+        return "uint8" if key == "places" else "int64"
+    x = request.x
+    return cuda_weighed.sums_dtype(
+        request.reduction,
+        request.x_name,
+        request.dtype,
+        request.axes,
+        request.windows,
+        request.presence.elements,
+        x.shape,
+        x.strides,
+    )
 
 
 def _weighed(request, x, y, keys, key, stream):

@@ -8,14 +8,67 @@ from math import prod
 from numbapool.backends.blocks import key_steps, roles
 from numbapool.backends.cuda_plans import CHANNELS, Plan, axis, form_of, is_precise, key_kind, places, reach
 from numbapool.kernels.cuda import bind, build, masked
+from numbapool.kernels.cuda import factored as by_element
 from numbapool.layout import canonical
+from numbapool.windows import untouched
+
+
+def types_of(reduction, x_name, y_name, weighted, roundings):
+    """Element types: float64 in between where float32 would round too often in a row."""
+    types = reduction.types(x_name, y_name, False, weighted)
+    if not reduction.selecting and is_precise(types, roundings):
+        types = reduction.types(x_name, y_name, True, weighted)
+    return types
+
+
+def sums_dtype(reduction, x_name, y_name, axes, windows, elements, shape, strides):
+    """The dtype in which a forward call saves sums of weights."""
+    d, h, w = roles(canonical(shape, axes, [strides], ordered=True), axes, windows)
+    return types_of(reduction, x_name, y_name, bool(elements.weights), d.most * h.most + w.most - 2).end
+
+
+@lru_cache(maxsize=512)
+def factored(shape, names, strides, compute, divides, elements):
+    """The plan of dividing, weighing and masking element by element.
+
+    Parameters
+    ----------
+    names : tuple of str
+        The dtypes of what is read, what is written, and what lies beside it ("" for nothing).
+    strides : tuple
+        Of the same, the mask and the weights; None for what is not there.
+    compute : str
+        The dtype that is reckoned in.
+    divides : bool
+        What lies beside is a divisor, else the elements that may be NaN.
+    elements : Elements
+    """
+    arrays = [(0,) * len(shape) if s is None else s for s in strides]
+    axes = (len(shape) - 1,)
+    windows = (untouched(shape[-1]),)
+    view = canonical(shape, axes, arrays, ordered=True)
+    of = roles(view, axes, windows)
+    where = places(view, 1)
+    sizes = [v.size for v in of]
+    items = where.outer * where.sizes[0] * prod(sizes)
+    form = form_of(of, False, reach(view, [sizes] * 5), items)
+    x, y, beside = names
+    kernel = build.kernel(
+        by_element,
+        lambda: bind.factored(x, beside, y, compute, form, divides, elements),
+        "_".join(p for p in ("factored", *names, compute, "divides" * divides, elements.name) if p),
+        "i 3i 5a 7i 7i 7i 7i 7i 10i 10i 10i a",
+        form.wide,
+    )
+    fields = tuple(axis(v, 0) for v in of)
+    return Plan(kernel, items, (items, where.sizes), (*where.strides, *fields, 0), where.offsets)
 
 
 @lru_cache(maxsize=512)
 def forward(
     reduction, shape, strides, x_name, axes, windows, y_name, y_strides, key, key_strides, elements, mask_strides, weight_strides
 ):  # fmt: skip
-    """The plan of a forward call; arguments as of `numbapool.backends.plans.forward`."""
+    """The plan of a forward call; arguments as of `numbapool.backends.plans.forward`. With the key "weights" the sums of weights are saved."""
     nothing = (0,) * len(shape)
     arrays = [
         strides,
@@ -28,13 +81,11 @@ def forward(
     of = roles(view, axes, windows)
     d, h, w = of
     weighted = bool(elements.weights)
-    types = reduction.types(x_name, y_name, False, weighted)
-    if not reduction.selecting and is_precise(types, d.most * h.most + w.most - 2):
-        types = reduction.types(x_name, y_name, True, weighted)
+    types = types_of(reduction, x_name, y_name, weighted, d.most * h.most + w.most - 2)
     if reduction.selecting and reduction.power and not key:
         key_channel = CHANNELS[key_kind(windows)]
     else:
-        key_channel = CHANNELS[key]
+        key_channel = CHANNELS.get(key)
     paired = bool(reduction.mean and elements) or reduction.scaled(x_name)
     channel = types.end if paired else key_channel
     where = places(view, 1)

@@ -169,8 +169,9 @@ def _plans(op: str, dtype: str) -> Iterator[Any]:
 
 
 def _weighed(reduction: Any, dtype: str, elements: Any) -> Iterator[Any]:
+    from numbapool import reductions
     from numbapool.backends import cuda_weighed
-    from numbapool.dtypes import itemsize
+    from numbapool.dtypes import is_float, itemsize
     from numbapool.windows import sliding
 
     along = sliding(64, 3, 2, 1, 1, 1, False, False)
@@ -194,6 +195,15 @@ def _weighed(reduction: Any, dtype: str, elements: Any) -> Iterator[Any]:
         _steps(shape, itemsize(elements.weights)) if elements.weights else None,
     )
     yield lambda: cuda_weighed.forward(*args, *beside)
+    if elements and not reduction.selecting and is_float(dtype):
+        compute = "float64" if dtype == "float64" else "float32"
+        steps, wide = _steps(shape, itemsize(dtype)), _steps(shape, itemsize(compute))
+        divisor = wide, _steps(shape, itemsize(dtype)), wide, None, None
+        names = dtype, compute, compute
+        yield lambda: cuda_weighed.factored(shape, names, divisor, compute, True, reductions.ALL)
+        factors = wide, steps, steps if elements.omit else None, *beside
+        names_back = compute, dtype, dtype if elements.omit else ""
+        yield lambda: cuda_weighed.factored(shape, names_back, factors, compute, False, elements)
 
 
 def _steps(shape: tuple[int, ...], step: int) -> tuple[int, ...]:

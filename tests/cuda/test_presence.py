@@ -47,6 +47,26 @@ def test_missing(op, options, dtype):
                 assert_matches(pullback(OnDevice(dy)), *vjp_bounds(fn, x, args, options, dy))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16", "float64"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"nan_policy": "omit"},
+        {"where": THERE},
+        {"weights": WEIGHTS.astype(np.int8)},
+        {"weights": WEIGHTS.astype(np.int8), "where": THERE, "nan_policy": "omit"},
+    ],
+    ids=["omit", "where", "weights", "all"],
+)
+@pytest.mark.parametrize("op", ["avg", "sum"])
+def test_gradients_of_sums(op, options, dtype):
+    fn, x = f"{op}_pool2d", image(dtype)
+    for args in ((2,), (3, 2, 1)):
+        dy = array(nbp.max_pool2d(x, *args).shape, dtype, "ties", seed=1)
+        _, pullback = nbp.vjp(getattr(nbp, fn), OnDevice(x), *args, **moved(options))
+        assert_matches(pullback(OnDevice(dy)), *vjp_bounds(fn, x, args, options, dy))
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
 @pytest.mark.parametrize("op", ["avg", "sum"])
 def test_weights(op, dtype):
@@ -78,8 +98,7 @@ def test_not_yet():
     x = OnDevice(np.ones((4, 4), np.float32))
     for call, what in (
         (lambda: nbp.vjp(nbp.lp_pool2d, x, 2, 2), "norms"),
-        (lambda: nbp.vjp(nbp.avg_pool2d, x, 2, nan_policy="omit"), "omit"),
-        (lambda: nbp.vjp(nbp.sum_pool2d, x, 2, where=OnDevice(np.ones((4, 4), bool))), "where"),
+        (lambda: nbp.vjp(nbp.avg_pool2d, x, 2, weights=x), "weights"),
         (lambda: nbp.fractional_max_pool2d(x, 2, 2, rng=0), "fractional"),
         (lambda: nbp.max_unpool2d(x, OnDevice(np.zeros((4, 4), np.int64)), 2), "unpooling"),
     ):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from numbapool import reductions
 from numbapool.kernels import bind
 from numbapool.kernels.cuda import axis, compensated
+from numbapool.reductions import Types
 
 
 def _primitives():
@@ -72,6 +73,25 @@ def masked(reduction, types, form, channel, saves, elements):
         "splat_w": p.splatter(types.end, 1),
     }
     return names
+
+
+def factored(x, beside, y, compute, form, divides, elements):
+    """Binding of the template `factored`: dtypes of what is read, of what lies beside it and of what is written; whether it is divided; elements."""
+    p = _primitives()
+    names = {n: getattr(p, n) for n in ("mul", "div", "isnan", "ties")}
+    return names | _common(Types(x, compute, y, compute), form) | {
+        "DIVIDES": divides,
+        "OMITS": elements.omit,
+        "MASKED": elements.where,
+        "WEIGHED": bool(elements.weights),
+        "load_x": p.loader(x, compute, 1),
+        "load_s": p.loader(beside, compute, 1) if beside else None,
+        "get_w": p.getter(elements.weights, compute) if elements.weights else None,
+        "splat_w": p.splatter(compute, 1),
+        "splat_mask": p.flag_splatter(1),
+        "store_y": p.storer(compute, y, 1),
+        "zero": p.constant_like(compute, 0),
+    }  # fmt: skip
 
 
 def tree(reduction, types, lanes, block, form, channel=None, saves=False, precise=False):
