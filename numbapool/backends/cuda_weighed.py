@@ -98,7 +98,7 @@ def forward(
         axes,
         [shape[a] if key_channel == "int64" else v.most for a, v in zip(axes, windows, strict=True)],
     )
-    accompanied = "paired" if paired else f"{'' if key else 'unsaved_'}{channel}" if channel else ""
+    accompanied = f"{'' if key else 'unsaved_'}{'paired' if paired else channel}" if channel else ""
     parts = reduction.name, "masked", types.x, types.acc, types.y, accompanied, elements.name, form.name
     kernel = build.kernel(
         masked,
