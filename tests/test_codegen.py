@@ -112,7 +112,8 @@ def test_kernel_budget():
 import itertools, numpy as np, numbapool as nbp
 from numbapool.kernels import build
 x = np.arange(2.0 * 40 * 40, dtype="f4").reshape(1, 2, 40, 40)
-for a in (x, x[:, :, ::2, ::3], np.asfortranarray(x), x.transpose(0, 2, 3, 1)):
+small = [np.ascontiguousarray(x[:, :, :n, :n]) for n in (7, 12)]
+for a in (x, x[:, :, ::2, ::3], np.asfortranarray(x), x.transpose(0, 2, 3, 1), *small):
     for k, s, p, d in itertools.product((1, 2, 3, 9), (1, 2, 3), (0, 1), (1, 2)):
         if p > d * (k - 1):
             continue

@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from numbapool import dtypes
+from numbapool.backends import narrow_plans
 from numbapool.backends.blocks import (
     ITEM_BYTES,
     Room,
@@ -108,6 +109,13 @@ def summing(
     limit = 16 * (HALF_ROUNDINGS if dtypes.is_half(dy_name) else ROUNDINGS)
     wide = td.most * th.most * (w.most if w.regular else tw.most) > limit
     types = factors.types(dy_name, x_name) or AVG.types(dy_name, x_name, wide)
+    nbytes = size_of(shape) * dtypes.itemsize(x_name)
+    if not factors:
+        turned, of_dx = view.of(1, 0), (td, th, w.transposed)
+        rows = [(w.count, dtypes.itemsize(dy_name)), (w.size, dtypes.itemsize(x_name))]
+        if narrow_plans.fits(turned, of_dx, types, rows):
+            shared = constant if even else None
+            return narrow_plans.summing(turned, of_dx, (d, h, w), types, shared, nbytes)
     name = kernel_name("avg", "spread", types, factors.name)
     kernel = build.kernel(spread, lambda: bind.summing(types, factors), name)
     lanes = bind.lanes_for(types.x, types.acc, types.y)
@@ -115,7 +123,6 @@ def summing(
     fields, capacity = tiles(view, td, th, tw, acc, lanes, x_item, False)
     set_strides(fields, view, "YX" + "".join(letters), x_item, 0, {"Y": y_item})
     set_passes(fields)
-    nbytes = size_of(shape) * y_item
     look_ahead(fields, view, X=nbytes * d.count * h.count * w.count // (d.size * h.size * w.size), Y=nbytes)
     extents = w.table[:, block.EXTENT]
     tables = [td.table, th.table, d.table, h.table]
@@ -164,9 +171,15 @@ def selecting(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, k
 
     view, (d, h, w) = _backward_view(shape, strides, axes, windows, dy_strides, (key_strides,), ordered=True)
     types = AVG.types(dy_name, x_name, False)
-    name = kernel_name("any", "scatter", types, key)
-    key_name = "uint8" if key == "places" else "int64"
-    kernel = build.kernel(scatter, lambda: bind.selecting(types, key_name), name)
+    if key == "places":
+        turned, of_dx = view.of(1, 0, 2), tuple(v.transposed for v in (d, h, w))
+        rows = [(w.count, dtypes.itemsize(dy_name)), (w.size, dtypes.itemsize(x_name)), (w.count, 1)]
+        if narrow_plans.fits(turned, of_dx, types, rows):
+            weights = key_steps(view, axes, [v.most for v in windows])
+            nbytes = size_of(shape) * dtypes.itemsize(x_name)
+            return narrow_plans.selecting(turned, of_dx, (d, h, w), types, weights, nbytes)
+    name = kernel_name("any", "scatter", types)
+    kernel = build.kernel(scatter, lambda: bind.selecting(types), name)
     lanes = bind.lanes_for(types.x, types.acc, types.y)
     acc, x_item, y_item = (dtypes.itemsize(n) for n in (types.acc, types.x, types.y))
 
@@ -204,7 +217,7 @@ def selecting(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, k
     fields = {
         "GROUPS": -(-view.outer // group), "GROUP": group, "OUTER": view.outer, "INNER": view.inner, "TILE_I": tile_i, "TILES_I": -(-view.inner // tile_i),
         "WIDTH": w.size, "SIZE_H": h.size, "BLOCKS": blocks, "BLOCK_TABLE": address(lines), "UNIT": unit, "FLAT": flat,
-        "PLACES_TABLE": address(places), "BASE": 0,
+        "PLACES_TABLE": address(places) if key == "places" else 0, "BASE": 0,
     }  # fmt: skip
     for role, v, s in zip("DHW", (d, h, w), plane, strict=True):
         # Windows that do not slide have positions for keys, which need no base.

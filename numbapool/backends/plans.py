@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from numbapool import dtypes
+from numbapool.backends import narrow_plans
 from numbapool.backends.blocks import (
     ITEM_BYTES,
     Room,
@@ -79,6 +80,8 @@ def _form(
     beside,
     apart,
 ):
+    from numbapool.kernels import bind
+
     view = canonical(shape, axes, [strides, y_strides, key_strides, *beside], apart=apart)
     d, h, w = roles(view, axes, windows)
     if view.inner > 1 and len(w.table) == 1 and h.most * w.most <= MOST_LISTED and view.axes[0] == -1:
@@ -96,6 +99,12 @@ def _form(
     paired = bool(reduction.mean and elements) or reduction.scaled(x_name)
     channel = types.end if paired else {None: None, "places": "uint8", "positions": "int64"}[keyed]
     template = "whole" if runs else "large" if is_large else "rows"
+    if template == "rows" and not (beside or apart or (channel in bind.PAIRS and channel != types.acc)):
+        rows = [(w.size, dtypes.itemsize(x_name)), (w.count, dtypes.itemsize(types.y))]
+        if key:
+            rows.append((w.count, dtypes.itemsize(channel)))
+        if narrow_plans.fits(view.of(*range(len(rows))), (d, h, w), types, rows):
+            template = "narrow"
     return _Form(view, (d, h, w), queued, keyed, paired, channel, types, template, runs)
 
 
@@ -108,13 +117,19 @@ def weights_dtype(reduction, shape, strides, x_name, axes, windows, y_name, y_st
 
 
 def _kernel(reduction, form, key, elements, apart):
-    from numbapool.kernels import bind, large, rows, whole
+    from numbapool.kernels import bind, large, narrow, rows, whole
 
     accompanied = "paired" if form.paired else form.keyed or ""
     name = kernel_name(
         reduction.name, form.template, form.types,
         f"{'' if key or not form.channel else 'unsaved_'}{accompanied}", elements.name, "planes" if apart else "",
     )  # fmt: skip
+    if form.template == "narrow":
+        return build.kernel(
+            narrow,
+            lambda: bind.narrow(reduction, form.types, form.channel, bool(key), elements),
+            name,
+        )
     template = {"whole": whole, "large": large, "rows": rows}[form.template]
     return build.kernel(
         template, lambda: bind.forward(reduction, form.types, form.channel, bool(key), elements, apart), name
@@ -168,6 +183,11 @@ def forward(
     lanes = bind.lanes_of(types, channel)
     acc, x_item, y_item = (dtypes.itemsize(n) for n in (types.acc, types.x, types.y))
     key_item = dtypes.itemsize(channel) if channel else 0
+    if form.template == "narrow":
+        weights = key_steps(view, axes, [v.most for v in windows])
+        divided = None if not reduction.mean or paired else 0 if divisor is None else divisor
+        view = view if key else view.of(0, 1)
+        return narrow_plans.plan(kernel, view, form.roles, types, weights, divided, size_of(shape) * x_item)
     if form.runs:
         return _whole(kernel, form, lanes, shape, y_item, key_item, bool(key), divisor)
     positions = keyed == "positions"

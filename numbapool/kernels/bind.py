@@ -29,7 +29,7 @@ def functions(module):
     return {n: f for n, f in vars(module).items() if callable(f) and f.__module__ == module.__name__}
 
 
-def forward(reduction, types, channel=None, saves=False, elements=reductions.ALL, apart=False):
+def forward(reduction, types, channel=None, saves=False, elements=reductions.ALL, apart=False, lanes=None):
     """Binding of the row templates.
 
     Parameters
@@ -43,10 +43,12 @@ def forward(reduction, types, channel=None, saves=False, elements=reductions.ALL
     elements : Elements
     apart : bool
         Every plane has windows of its own.
+    lanes : int, optional
+        Elements per vector, where it is not for `lanes_of` to say.
     """
     from numbapool.kernels import primitives as p
 
-    lanes = lanes_of(types, channel)
+    lanes = lanes or lanes_of(types, channel)
     identity = _identity(reduction, types)
     present = _marks(reduction, elements)
     names = {
@@ -105,6 +107,52 @@ def forward(reduction, types, channel=None, saves=False, elements=reductions.ALL
         names |= functions(planes)
     names.setdefault("merge_later", names["merge"])
     return names
+
+
+def narrow(reduction, types, channel=None, saves=False, elements=reductions.ALL, shares=False):
+    """Binding of the template for rows of at most two vectors; with `shares` every row of x is divided as it is read."""
+    from numbapool.kernels import narrow as template
+    from numbapool.kernels import primitives as p
+
+    lanes, places = narrow_lanes(types), places_dtype(types)
+    names = forward(reduction, types, channel, saves, elements, lanes=lanes)
+    names |= {
+        "SPOT_BYTES": p.REGISTER,
+        "load_places": p.loader(places, places, lanes),
+        "permute": p.permuter(types.acc, places, lanes),
+    }
+    if channel:
+        names["permute_k"] = p.permuter(channel, places, lanes)
+    if shares:
+        names |= {"read": template.read_share, "finish": reductions.finish_as_is, "div": p.div}
+    return names
+
+
+def chosen(types):
+    """Binding of the gradient of selecting reductions for rows of at most two vectors."""
+    from numbapool.kernels import primitives as p
+
+    lanes, places = narrow_lanes(types), places_dtype(types)
+    return narrow(reductions.SUM, types) | {
+        "add": p.add,
+        "pick": p.pick,
+        "ties": p.ties,
+        "permute_k": p.permuter(places, places, lanes),
+        "load_k_n": p.partial_loader("uint8", places, lanes, 0),
+        "splat_place": p.key_splatter(places, lanes),
+    }
+
+
+def narrow_lanes(types):
+    """Elements per vector where lanes are permuted."""
+    from numbapool.kernels import primitives as p
+
+    return p.REGISTER // dtypes.itemsize(types.acc)
+
+
+def places_dtype(types):
+    """The dtype of the numbers of lanes where lanes are permuted."""
+    return f"uint{8 * dtypes.itemsize(types.acc)}"
 
 
 def _identity(reduction, types):
@@ -196,17 +244,15 @@ def summing(types, factors):
     return names | (_factors(p, types, factors) if factors else {})
 
 
-def selecting(types, key):
-    """Binding of the gradient of selecting reductions with keys of dtype `key`."""
+def selecting(types):
+    """Binding of the gradient of selecting reductions."""
     from numbapool.kernels import primitives as p
-    from numbapool.kernels import scatter
 
     return forward(reductions.AVG, types) | {
-        "K_SIZE": dtypes.itemsize(key),
         "add": p.add,
         "put_y": p.putter(types.end, types.y),
-        "get_k": p.getter(key, "int64"),
-        "place": scatter.place_of_tap if key == "uint8" else scatter.place_of_index,
+        "get_tap": p.getter("uint8", "int64"),
+        "get_index": p.getter("int64", "int64"),
     }
 
 

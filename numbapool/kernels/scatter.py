@@ -21,7 +21,7 @@ def add_outputs(args, source, keys, base, first, last, inner, offset, count, sum
     keys += first * k_column
     if inner == 1:
         for _ in range(first, last):
-            target = place(places, get_k(keys), base, offset)
+            target = place(places, keys, base, offset)
             if 0 <= target and target < count:
                 at = sums + target * A_SIZE
                 put_a(at, add(get_a(at), get_x(source)))
@@ -31,7 +31,7 @@ def add_outputs(args, source, keys, base, first, last, inner, offset, count, sum
         return
     for _ in range(first, last):
         for c in range(inner):
-            target = place(places, get_k(keys + c * k_step), base, offset)
+            target = place(places, keys + c * k_step, base, offset)
             if 0 <= target and target < count:
                 at = sums + (target * inner + c) * A_SIZE
                 put_a(at, add(get_a(at), get_x(source + c * x_step)))
@@ -104,9 +104,8 @@ def band(args, slot, first_item, last_item):
             y += word(args, Y_G)
 
 
-def place_of_tap(places, key, base, offset) -> "int":
-    return base + word(places, key)
-
-
-def place_of_index(places, key, base, offset) -> "int":
-    return key - offset
+def place(places, key, base, offset) -> "int":
+    """Where in the block the element is that an output chose: by the number of its tap if there is a table of `places`, else by its index."""
+    if places:
+        return base + word(places, get_tap(key))
+    return get_index(key) - offset

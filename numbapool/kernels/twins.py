@@ -174,6 +174,17 @@ def zip_high(x, y):
     return _zipped(x, y)[len(x) :]
 
 
+REGISTER = 32
+
+
+def permutes(size):
+    return True
+
+
+def permuter(dtype, places, lanes):
+    return lambda v, at, other: np.concatenate([v, other])[at]
+
+
 def word(base, i):
     return int(_read(base + 8 * i, "int64", 1)[0])
 
