@@ -130,7 +130,11 @@ def _kernel(reduction, form, key, elements, apart):
             lambda: bind.narrow(reduction, form.types, form.channel, bool(key), elements),
             name,
         )
-    template = {"whole": whole, "large": large, "rows": rows}[form.template]
+    if form.template == "whole":
+        return build.kernel(
+            whole, lambda: bind.whole(reduction, form.types, form.channel, bool(key), elements), name
+        )
+    template = large if form.template == "large" else rows
     return build.kernel(
         template, lambda: bind.forward(reduction, form.types, form.channel, bool(key), elements, apart), name
     )
@@ -189,6 +193,7 @@ def forward(
         view = view if key else view.of(0, 1)
         return narrow_plans.plan(kernel, view, form.roles, types, weights, divided, size_of(shape) * x_item)
     if form.runs:
+        lanes = bind.whole_lanes(reduction, types, channel, elements)
         return _whole(kernel, form, lanes, shape, y_item, key_item, bool(key), divisor)
     positions = keyed == "positions"
     alike = not (is_large or beside)  # the large template does a row at a time

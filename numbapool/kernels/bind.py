@@ -9,6 +9,7 @@ from numbapool.kernels import keyed, paired, planes, taken, values
 
 NOWHERE = 2**62  # int64 keys from here on: no element
 NO_TAP = 255
+ADDED = 64  # elements of float32 that are added in pairs until an eighth of them is left: three roundings
 PAIRS = ("float32", "float64")  # what accompanies a value is the other half of a pair, not a key
 
 
@@ -107,6 +108,30 @@ def forward(reduction, types, channel=None, saves=False, elements=reductions.ALL
         names |= functions(planes)
     names.setdefault("merge_later", names["merge"])
     return names
+
+
+def whole(reduction, types, channel=None, saves=False, elements=reductions.ALL):
+    """Binding of the template for planes with one window."""
+    from numbapool.kernels import primitives as p
+
+    names = forward(
+        reduction, types, channel, saves, elements, lanes=whole_lanes(reduction, types, channel, elements)
+    )
+    if adds_blocks(reduction, types, elements):
+        names["add_block"], names["add_block_n"] = p.block_loader(types.x, types.acc, names["LANES"], ADDED)
+        return names | {"BLOCK": ADDED, "block": taken.block_of, "block_n": taken.block_of_n}
+    return names | {"BLOCK": names["LANES"], "block": names["tap"], "block_n": names["tap_n"]}
+
+
+def adds_blocks(reduction, types, elements):
+    """Whether elements are added in blocks before they are widened: 64 of them are 3 roundings in a row,."""
+    plain = reduction.merge == "add" and reduction.power is None and not elements
+    return plain and (types.x, types.acc) == ("float32", "float64")
+
+
+def whole_lanes(reduction, types, channel, elements):
+    """Elements per vector where planes are read as a whole."""
+    return ADDED // 8 if adds_blocks(reduction, types, elements) else lanes_of(types, channel)
 
 
 def narrow(reduction, types, channel=None, saves=False, elements=reductions.ALL, shares=False):

@@ -503,6 +503,34 @@ def spread_loader(stored, loaded, lanes):
     return load_2
 
 
+def block_loader(stored, loaded, lanes, block):
+    """`load(address)`: `block` neighbours of dtype `stored`, added in pairs of halves until `lanes` are left, as dtype `loaded`; `load_n(address, n)`: n < block of them."""
+    vector, result = ir.VectorType(_llvm(stored), block), Vec(scalar_type(loaded), lanes)
+
+    def folded(b, v):
+        while v.type.count > lanes:
+            half = v.type.count // 2
+            low, high = (
+                b.shuffle_vector(v, v, ir.Constant(ir.VectorType(I32, half), list(range(at, at + half))))
+                for at in (0, half)
+            )
+            v = _emit_add(b, True, low, high)
+        return convert(b, v, stored, loaded)
+
+    @intrinsic
+    def load(tc, addr):
+        return result(address), lambda ctx, b, sig, args: folded(b, _load(b, args[0], vector))
+
+    @intrinsic
+    def load_n(tc, addr, n):
+        def codegen(ctx, b, sig, args):
+            return folded(b, _load_n(b, args[0], args[1], vector, ir.Constant(vector, None)))
+
+        return result(address, types.int64), codegen
+
+    return load, load_n
+
+
 def partial_loader(stored, loaded, lanes, fill):
     """`load_n(address, n)`: n < lanes neighbours, the other lanes hold `fill` (a value of dtype `loaded`, or "mark")."""
     vector, result = ir.VectorType(_llvm(stored), lanes), Vec(scalar_type(loaded), lanes)

@@ -13,6 +13,14 @@ def as_is(v) -> "same":
     return v
 
 
+def block_of(addr, key) -> "acc":
+    return add_block(addr)
+
+
+def block_of_n(addr, n, key) -> "acc":
+    return add_block_n(addr, n)
+
+
 def as_is_of(v, other) -> "same":
     return v
 

@@ -201,6 +201,17 @@ def spread_loader(stored, loaded, lanes):
     return lambda addr: convert(_read(addr, stored, 2 * lanes - 1)[::2], stored, loaded)
 
 
+def block_loader(stored, loaded, lanes, block):
+    def load_n(addr, n):
+        v = np.zeros(block, _stored(stored))
+        v[:n] = _read(addr, stored, n)
+        while len(v) > lanes:
+            v = add(*np.split(v, 2))
+        return convert(v, stored, loaded)
+
+    return lambda addr: load_n(addr, block), load_n
+
+
 def partial_loader(stored, loaded, lanes, fill):
     def load_n(addr, n):
         v = np.array(_constant(loaded, fill, lanes))
