@@ -96,6 +96,14 @@ def forward(reduction, types, channel=None, saves=False, elements=reductions.ALL
         }
     else:
         names |= functions(values)
+    names |= {"FOURS": widens(reduction, types, elements), "four": taken.no_four}
+    if names["FOURS"]:
+        names |= {
+            "four": taken.four_of,
+            "load_narrow": p.loader(types.x, types.x, lanes),
+            "widened": p.caster(types.x, types.acc, lanes),
+            "add": p.add,
+        }
     names["SCANS"] = channel is None and reduction.merge == "add"
     if names["SCANS"]:
         names |= {n: getattr(p, n) for n in ("sums_to", "sums_from", "pick")}
@@ -117,21 +125,21 @@ def whole(reduction, types, channel=None, saves=False, elements=reductions.ALL):
     names = forward(
         reduction, types, channel, saves, elements, lanes=whole_lanes(reduction, types, channel, elements)
     )
-    if adds_blocks(reduction, types, elements):
+    if widens(reduction, types, elements):
         names["add_block"], names["add_block_n"] = p.block_loader(types.x, types.acc, names["LANES"], ADDED)
         return names | {"BLOCK": ADDED, "block": taken.block_of, "block_n": taken.block_of_n}
     return names | {"BLOCK": names["LANES"], "block": names["tap"], "block_n": names["tap_n"]}
 
 
-def adds_blocks(reduction, types, elements):
-    """Whether elements are added in blocks before they are widened: 64 of them are 3 roundings in a row,."""
+def widens(reduction, types, elements):
+    """Whether elements are widened to be added, so that a few may be added before: half the work, and a few roundings of those that are allowed."""
     plain = reduction.merge == "add" and reduction.power is None and not elements
     return plain and (types.x, types.acc) == ("float32", "float64")
 
 
 def whole_lanes(reduction, types, channel, elements):
     """Elements per vector where planes are read as a whole."""
-    return ADDED // 8 if adds_blocks(reduction, types, elements) else lanes_of(types, channel)
+    return ADDED // 8 if widens(reduction, types, elements) else lanes_of(types, channel)
 
 
 def narrow(reduction, types, channel=None, saves=False, elements=reductions.ALL, shares=False):

@@ -39,8 +39,14 @@ def vertical(taps, count, source, step, streams, row, span, at, n, groups, x_gro
         whole = n // LANES * LANES
         for _ in range(groups):
             if streams:
-                first_row(source + word(taps, 0), word(taps, 1), row, span, at, whole)
-                for t in range(1, count):
+                done = 1
+                if FOURS and count > 3:
+                    for done in range(0, count - 3, 4):
+                        four_rows(taps + 16 * done, source, done == 0, row, span, at, whole)
+                    done = count // 4 * 4
+                else:
+                    first_row(source + word(taps, 0), word(taps, 1), row, span, at, whole)
+                for t in range(done, count):
                     next_row(source + word(taps, 2 * t), word(taps, 2 * t + 1), row, span, at, whole)
                 if whole < n:
                     last = n - LANES
@@ -64,6 +70,17 @@ def merge_rows(taps, count, source, row, span, at, n):
 
     The last vector overlaps its neighbour: there is no scalar tail.
     """
+    if FOURS and count > 3:
+        for j in range(0, n, LANES):
+            i = min(j, n - LANES)
+            here = source + i * X_SIZE
+            acc = four_taps(taps, here)
+            for t in range(4, count - 3, 4):
+                acc = merge(acc, four_taps(taps + 16 * t, here))
+            for t in range(count // 4 * 4, count):
+                acc = merge_later(acc, tap(here + word(taps, 2 * t), word(taps, 2 * t + 1)))
+            push(row, span, at + i, acc)
+        return
     a, b, c = source + word(taps, 0), source + word(taps, 2), source + word(taps, 4)
     a_key, b_key, c_key = word(taps, 1), word(taps, 3), word(taps, 5)
     for j in range(0, n, LANES):
@@ -88,6 +105,24 @@ def first_row(source, key, row, span, at, n):
 def next_row(source, key, row, span, at, n):
     for i in range(0, n, LANES):
         push(row, span, at + i, merge_later(pull(row, span, at + i, 0), tap(source + i * X_SIZE, key)))
+
+
+def four_taps(taps, source) -> "acc":
+    """Four rows merged before they are widened: where one rounds, and the other costs more than the rest."""
+    return four(
+        source + word(taps, 0), source + word(taps, 2), source + word(taps, 4), source + word(taps, 6)
+    )
+
+
+def four_rows(taps, source, first, row, span, at, n):
+    """As `first_row` and `next_row`, four rows at a time."""
+    if first:
+        for i in range(0, n, LANES):
+            push(row, span, at + i, four_taps(taps, source + i * X_SIZE))
+    else:
+        for i in range(0, n, LANES):
+            acc = merge(pull(row, span, at + i, 0), four_taps(taps, source + i * X_SIZE))
+            push(row, span, at + i, acc)
 
 
 def clear(row, span, first, last):
