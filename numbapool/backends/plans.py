@@ -213,6 +213,13 @@ def forward(
         )  # of an array that is not there; any table will do
     if not key:
         fields |= {f"K_{role}": 0 for role in "GDHWI"}
+    # Windows of two columns side by side, that lie within x: nothing of a scratch row would be needed twice.
+    beside_each_other = view.inner == 1 and w.regular == (2, 2, 0) and w.step == 1
+    fields["ALONE"] = (
+        not fields["STREAMS"] and beside_each_other and form.template == "rows" and not beside and w.least == 2
+        and fields["PACKED"] and fields["DENSE"] and fields["TILE_W"] >= lanes
+        and (w.count % fields["TILE_W"] == 0 or w.count % fields["TILE_W"] >= lanes)
+    )  # fmt: skip
     set_passes(fields, h.pace)
     look_ahead(
         fields,

@@ -177,6 +177,31 @@ def pairs(row, span, i, taps, step, key) -> "acc":
     return acc
 
 
+def merged(taps, count, source) -> "acc":
+    """All taps of a vector, from x itself."""
+    acc = tap(source + word(taps, 0), word(taps, 1))
+    if count > 1:
+        acc = merge_later(acc, tap(source + word(taps, 2), word(taps, 3)))
+        for t in range(2, count):
+            acc = merge_later(acc, tap(source + word(taps, 2 * t), word(taps, 2 * t + 1)))
+    return acc
+
+
+def fused_pairs(args, taps, count, source, y, keys, groups, n, rows, divisors):
+    """Both stages of windows of two columns side by side at once: nothing is needed twice, and memory is read without a pause."""
+    key = word(args, KEY_W)
+    for _ in range(groups):
+        for j in range(0, n, LANES):
+            i = min(j, n - LANES)
+            here = source + 2 * i * X_SIZE
+            low, high = merged(taps, count, here), merged(taps, count, here + LANES * X_SIZE)
+            acc = merge(even(low, high), odd(low, high, key))
+            emit(y, keys, i, acc, divisor_from(rows, divisors + i * D_SIZE))
+        source += word(args, X_PASS)
+        y += word(args, Y_PASS)
+        keys += word(args, K_PASS)
+
+
 def pair(row, span, i, key) -> "acc":
     return even(pull(row, span, i, key), pull(row, span, i + LANES, key))
 
@@ -377,8 +402,13 @@ def sweep(
         count = list_taps(args, taps, od, h)
         if runs:  # a pass does several rows of one plane, not one row of several planes
             groups = min(min(word(runs, h), word(args, ROWS)), last - h)
-        fill_row(args, taps, count, source, row, span, at, columns, inner, groups)
         rows = word(word(args, D_TABLE) + od * 32, EXTENT) * word(word(args, H_TABLE) + h * 32, EXTENT)
+        if word(args, ALONE) and count > 0:
+            to, to_keys = y + h * word(args, Y_H), keys + h * word(args, K_H)
+            fused_pairs(args, taps, count, source, to, to_keys, groups, out_columns, rows, divisors)
+            h += groups if runs else 1
+            continue
+        fill_row(args, taps, count, source, row, span, at, columns, inner, groups)
         ready, left = row, word(args, TAPS_W)
         if columns_table:
             by_table(args, columns_table, row, row, line, span, groups, out_columns, inner)
