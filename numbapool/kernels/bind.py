@@ -115,6 +115,9 @@ def forward(reduction, types, channel=None, saves=False, elements=reductions.ALL
     if apart:
         names |= functions(planes)
     names.setdefault("merge_later", names["merge"])
+    names |= {"merge_3": taken.merge_three, "merge_3_later": taken.merge_three_later}
+    if names["merge"] in (p.maximum, p.minimum):
+        names["merge_3"] = names["merge_3_later"] = getattr(p, f"{reduction.merge}_3")
     return names
 
 

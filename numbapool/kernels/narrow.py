@@ -26,21 +26,27 @@ def down(line, source, n, divisors) -> "acc":
     acc = nothing()
     if count > 0:
         acc = read(source + word(line, 4), n, word(line, 5), divisors)
-        if count > 1:
-            acc = merge_later(acc, read(source + word(line, 6), n, word(line, 7), divisors))
-            for t in range(2, count):
+        if count > 2:
+            second = read(source + word(line, 6), n, word(line, 7), divisors)
+            acc = merge_3_later(acc, second, read(source + word(line, 8), n, word(line, 9), divisors))
+            for t in range(3, count):
                 at = 4 + 2 * t
                 acc = merge_later(acc, read(source + word(line, at), n, word(line, at + 1), divisors))
+        elif count > 1:
+            acc = merge_later(acc, read(source + word(line, 6), n, word(line, 7), divisors))
     return acc
 
 
 def across(low, high, spots, taps, key) -> "acc":
     """Windows of `taps` columns: `spots` has a vector of lanes per tap."""
     acc = spot(low, high, spots, 0)
-    if taps > 1:
-        acc = merge(acc, spot(low, high, spots + SPOT_BYTES, key))
-        for t in range(2, taps):
+    if taps > 2:
+        second = spot(low, high, spots + SPOT_BYTES, key)
+        acc = merge_3(acc, second, spot(low, high, spots + 2 * SPOT_BYTES, 2 * key))
+        for t in range(3, taps):
             acc = merge(acc, spot(low, high, spots + SPOT_BYTES * t, t * key))
+    elif taps > 1:
+        acc = merge(acc, spot(low, high, spots + SPOT_BYTES, key))
     return acc
 
 

@@ -86,13 +86,13 @@ def merge_rows(taps, count, source, row, span, at, n):
     for j in range(0, n, LANES):
         i = min(j, n - LANES)
         acc = tap(a + i * X_SIZE, a_key)
-        if count > 1:
+        if count > 2:
+            acc = merge_3_later(acc, tap(b + i * X_SIZE, b_key), tap(c + i * X_SIZE, c_key))
+            for t in range(3, count):
+                here = source + i * X_SIZE
+                acc = merge_later(acc, tap(here + word(taps, 2 * t), word(taps, 2 * t + 1)))
+        elif count > 1:
             acc = merge_later(acc, tap(b + i * X_SIZE, b_key))
-            if count > 2:
-                acc = merge_later(acc, tap(c + i * X_SIZE, c_key))
-                for t in range(3, count):
-                    here = source + i * X_SIZE
-                    acc = merge_later(acc, tap(here + word(taps, 2 * t), word(taps, 2 * t + 1)))
         push(row, span, at + i, acc)
 
 
@@ -154,12 +154,12 @@ def list_taps(args, taps, od, oh) -> "int":
 def window(row, span, i, taps, step, key) -> "acc":
     """Merge `taps` elements that lie `step` apart, from element i on, for a vector of windows."""
     acc = pull(row, span, i, 0)
-    if taps > 1:
+    if taps > 2:
+        acc = merge_3(acc, pull(row, span, i + step, key), pull(row, span, i + 2 * step, 2 * key))
+        for t in range(3, taps):
+            acc = merge(acc, pull(row, span, i + t * step, t * key))
+    elif taps > 1:
         acc = merge(acc, pull(row, span, i + step, key))
-        if taps > 2:
-            acc = merge(acc, pull(row, span, i + 2 * step, 2 * key))
-            for t in range(3, taps):
-                acc = merge(acc, pull(row, span, i + t * step, t * key))
     return acc
 
 
@@ -167,7 +167,11 @@ def pairs(row, span, i, taps, step, key) -> "acc":
     """The same for windows that start two elements apart: every other lane of two vectors."""
     low, high = pull(row, span, i, 0), pull(row, span, i + LANES, 0)
     acc = even(low, high)
-    if taps > 1:
+    if step == 1 and taps > 2:
+        acc = merge_3(acc, odd(low, high, key), pair(row, span, i + 2, 2 * key))
+        for t in range(3, taps):
+            acc = merge(acc, pair(row, span, i + t, t * key))
+    elif taps > 1:
         if step == 1:
             acc = merge(acc, odd(low, high, key))
         else:

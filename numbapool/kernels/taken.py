@@ -13,6 +13,14 @@ def as_is(v) -> "same":
     return v
 
 
+def merge_three(acc, v, w) -> "same":
+    return merge(merge(acc, v), w)
+
+
+def merge_three_later(acc, v, w) -> "same":
+    return merge_later(merge_later(acc, v), w)
+
+
 def no_four(a, b, c, d) -> "acc":
     return tap(a, 0)
 

@@ -91,7 +91,12 @@ def prefetch(addr):
     pass
 
 
+def _three(choose):
+    return lambda acc, v, w: choose(choose(acc, v), w)
+
+
 maximum, minimum = _extreme(+1), _extreme(-1)
+maximum_3, minimum_3 = _three(maximum), _three(minimum)
 beats_max, beats_min = _beats(+1), _beats(-1)
 
 
