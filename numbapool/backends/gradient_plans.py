@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from numbapool import dtypes
-from numbapool.backends import narrow_plans
+from numbapool.backends import narrow_plans, phase_plans
 from numbapool.backends.blocks import (
     ITEM_BYTES,
     Room,
@@ -174,10 +174,14 @@ def selecting(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, k
     if key == "places":
         turned, of_dx = view.of(1, 0, 2), tuple(v.transposed for v in (d, h, w))
         rows = [(w.count, dtypes.itemsize(dy_name)), (w.size, dtypes.itemsize(x_name)), (w.count, 1)]
+        weights = key_steps(view, axes, [v.most for v in windows])
+        nbytes = size_of(shape) * dtypes.itemsize(x_name)
         if narrow_plans.fits(turned, of_dx, types, rows):
-            weights = key_steps(view, axes, [v.most for v in windows])
-            nbytes = size_of(shape) * dtypes.itemsize(x_name)
             return narrow_plans.selecting(turned, of_dx, (d, h, w), types, weights, nbytes)
+        if size_of([v.most for v in windows]) <= phase_plans.MOST_TAPS and phase_plans.fits(
+            turned, (d, h, w), [item for _, item in rows]
+        ):
+            return phase_plans.selecting(turned, (d, h, w), types, weights, nbytes)
     name = kernel_name("any", "scatter", types)
     kernel = build.kernel(scatter, lambda: bind.selecting(types), name)
     lanes = bind.lanes_for(types.x, types.acc, types.y)
@@ -230,6 +234,7 @@ def selecting(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, k
         d.size == 1 or fields["Y_D"] == h.size * fields["Y_H"]
     )
     room = Room()
-    fields["AT_ROW"] = room.take((most * unit * tile_i + 4 * lanes) * acc)
+    fields["SPAN"] = align((most * unit * tile_i + 4 * lanes) * acc)
+    fields["AT_ROW"] = room.take(fields["SPAN"] * (2 if view.inner == 1 and group > 1 else 1))
     items = len(view.tables[0]) * fields["GROUPS"] * fields["TILES_I"] * blocks
     return assemble(kernel, fields, [lines, places, view.tables], items, room, size_of(shape) * y_item)

@@ -164,6 +164,31 @@ def narrow(reduction, types, channel=None, saves=False, elements=reductions.ALL,
     return names
 
 
+def phases(types):
+    """Binding of the gradient of selecting reductions by phases: as many lanes as a register has bytes, for the taps."""
+    from numbapool.kernels import primitives as p
+
+    lanes = phase_lanes(types)
+    return forward(reductions.SUM, types, lanes=lanes) | {
+        "add": p.add,
+        "pick": p.pick,
+        "ties": p.ties,
+        "zip_low": p.zip_low,
+        "zip_high": p.zip_high,
+        "load_x_n": p.partial_loader(types.x, types.acc, lanes, 0),
+        "no_key": p.constant("uint8", np.uint8(NO_TAP), lanes),
+        "load_k": p.loader("uint8", "uint8", lanes),
+        "load_k_n": p.partial_loader("uint8", "uint8", lanes, NO_TAP),
+        "store_k": p.storer("uint8", "uint8", lanes),
+        "splat_k": p.key_splatter("uint8", lanes),
+    }
+
+
+def phase_lanes(types):
+    """Elements per vector where saved taps are compared: four registers of values."""
+    return 256 // dtypes.itemsize(types.acc)
+
+
 def chosen(types):
     """Binding of the gradient of selecting reductions for rows of at most two vectors."""
     from numbapool.kernels import primitives as p
