@@ -164,6 +164,30 @@ def _reversed(windows):
     )
 
 
+def _is_onehot(view, roles, key, item):
+    """Whether every plane has one window, whose elements are numbered as they lie in memory, one behind the other."""
+    step = item
+    for v, at in zip(roles[::-1], view.steps[0][3:0:-1], strict=True):
+        whole = key == "positions" or (v.sliding == (v.size, v.sliding[1], 0) and v.step == 1)
+        if v.count > 1 or not whole or (v.size > 1 and at != step):
+            return False
+        step *= v.size
+    return view.inner == 1
+
+
+def _onehot(view, n, types, key):
+    from numbapool.kernels import bind, onehot
+
+    kernel = build.kernel(onehot, lambda: bind.onehot(types), kernel_name("any", "onehot", types))
+    group = min(max(ITEM_BYTES // (n * dtypes.itemsize(types.y)), 1), view.outer)
+    fields = {"GROUPS": -(-view.outer // group), "GROUP": group, "OUTER": view.outer, "RUN": n, "PLACES_TABLE": key == "places"}  # fmt: skip
+    for letter, steps, table in zip("YXK", view.steps, view.tables, strict=True):
+        fields |= {f"{letter}_TABLE": address(table), f"{letter}_G": steps[0]}
+    items = len(view.tables[0]) * fields["GROUPS"]
+    nbytes = n * view.outer * len(view.tables[0]) * dtypes.itemsize(types.y)
+    return assemble(kernel, fields, [view.tables], items, Room(), nbytes)
+
+
 @lru_cache(maxsize=512)
 def selecting(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, key_strides):
     """The plan of the backward of a selecting reduction: dx, of this shape and these strides, from dy and saved keys."""
@@ -171,6 +195,8 @@ def selecting(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, k
 
     view, (d, h, w) = _backward_view(shape, strides, axes, windows, dy_strides, (key_strides,), ordered=True)
     types = AVG.types(dy_name, x_name, False)
+    if _is_onehot(view, (d, h, w), key, dtypes.itemsize(x_name)):
+        return _onehot(view, size_of(shape) // max(view.outer * len(view.tables[0]), 1), types, key)
     if key == "places":
         turned, of_dx = view.of(1, 0, 2), tuple(v.transposed for v in (d, h, w))
         rows = [(w.count, dtypes.itemsize(dy_name)), (w.size, dtypes.itemsize(x_name)), (w.count, 1)]

@@ -164,6 +164,20 @@ def narrow(reduction, types, channel=None, saves=False, elements=reductions.ALL,
     return names
 
 
+def onehot(types):
+    """Binding of the gradient of selecting reductions with one window a plane."""
+    from numbapool.kernels import primitives as p
+
+    lanes = lanes_of(types, None)
+    return selecting(types) | {
+        "pick": p.pick,
+        "ties": p.ties,
+        "splat_a": p.splatter(types.acc, lanes),
+        "splat_k": p.key_splatter("int64", lanes),
+        "lane_keys": p.lane_numberer("int64", lanes),
+    }
+
+
 def phases(types):
     """Binding of the gradient of selecting reductions by phases: as many lanes as a register has bytes, for the taps."""
     from numbapool.kernels import primitives as p
