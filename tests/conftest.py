@@ -34,13 +34,13 @@ def pytest_collection_modifyitems(config, items):
 
 
 @pytest.fixture(autouse=True)
-def narrow(request):
-    """Small planes have a kernel of their own, and arrays of tests are small: half of the tests take it away, so that the others are tried as well."""
-    from numbapool.backends import gradient_plans, narrow_plans, plans
+def permute(request):
+    """Small planes have a kernel of their own, and arrays of tests are small: half of the tests take it away, as machines without permutations do, so that the others are tried as well."""
+    from numbapool.backends import blocks, gradient_plans, plans
 
     def use(enabled):
-        if narrow_plans.ENABLED != enabled:
-            narrow_plans.ENABLED = enabled
+        if blocks.PERMUTE != enabled:
+            blocks.PERMUTE = enabled
             for plan in (plans._form, plans.forward, gradient_plans.summing, gradient_plans.selecting):
                 plan.cache_clear()
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from numbapool import dtypes
+from numbapool.backends import blocks
 from numbapool.backends.blocks import ITEM_BYTES, Room, address, assemble, divisors_of, kernel_name, size_of
 from numbapool.kernels import block, build
 from numbapool.reductions import AVG
 
-ENABLED = True
 MOST_WORDS = 1024  # of a table, which shares the first-level cache with the planes
 HEAD = 4  # words of a line before its rows: how many they are, offsets in y and among the keys, the rows' part of the divisor
 NO_NUMBER = 2**30  # of no tap
@@ -24,7 +24,7 @@ def fits(view, roles, types, rows):
     widest = max(w.size, w.count) * view.inner
     lines = d.count * h.count * (HEAD + 2 * d.most * h.most)
     if (
-        not ENABLED
+        not blocks.PERMUTE
         or widest > most
         or lines > MOST_WORDS
         or not primitives.permutes(dtypes.itemsize(types.acc))

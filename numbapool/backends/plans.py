@@ -23,6 +23,7 @@ from numbapool.backends.blocks import (
     roles,
     rounded_up,
     set_passes,
+    set_spots,
     set_strides,
     size_of,
     tiles,
@@ -220,6 +221,7 @@ def forward(
         and fields["PACKED"] and fields["DENSE"] and fields["TILE_W"] >= lanes
         and (w.count % fields["TILE_W"] == 0 or w.count % fields["TILE_W"] >= lanes)
     )  # fmt: skip
+    spots = set_spots(fields, types, lanes)
     set_passes(fields, h.pace)
     look_ahead(
         fields,
@@ -265,7 +267,7 @@ def forward(
     return assemble(
         kernel,
         fields,
-        [tables, h, w, divisors, view.tables],
+        [tables, h, w, divisors, spots, view.tables],
         count_items(fields, view),
         room,
         nbytes,

@@ -82,6 +82,13 @@ def forward(reduction, types, channel=None, saves=False, elements=reductions.ALL
         "prefetch": p.prefetch,
         "merge": getattr(p, ("present_" if present else "") + reduction.merge),
     }
+    places = places_dtype(types)
+    names |= {
+        "load_places": p.loader(places, places, lanes),
+        "permute": p.permuter(types.acc, places, lanes),
+    }
+    if channel:
+        names["permute_k"] = p.permuter(channel, places, lanes)
     names |= {"seen": taken.as_is, "seen_n": taken.as_is_of}
     names |= _finish(p, reduction, types, lanes, channel)
     if channel in PAIRS:
@@ -150,15 +157,8 @@ def narrow(reduction, types, channel=None, saves=False, elements=reductions.ALL,
     from numbapool.kernels import narrow as template
     from numbapool.kernels import primitives as p
 
-    lanes, places = narrow_lanes(types), places_dtype(types)
-    names = forward(reduction, types, channel, saves, elements, lanes=lanes)
-    names |= {
-        "SPOT_BYTES": p.REGISTER,
-        "load_places": p.loader(places, places, lanes),
-        "permute": p.permuter(types.acc, places, lanes),
-    }
-    if channel:
-        names["permute_k"] = p.permuter(channel, places, lanes)
+    names = forward(reduction, types, channel, saves, elements, lanes=narrow_lanes(types))
+    names["SPOT_BYTES"] = p.REGISTER
     if shares:
         names |= {"read": template.read_share, "finish": reductions.finish_as_is, "div": p.div}
     return names

@@ -206,6 +206,20 @@ def fused_pairs(args, taps, count, source, y, keys, groups, n, rows, divisors):
         keys += word(args, K_PASS)
 
 
+def take_spaced(args, row, span, line, line_span, first, n, taps, step, key):
+    """Windows that start several elements apart, for n results of a plane: a vector of those that lie within two vectors of the row, at a time."""
+    stride, some, spots = word(args, STRIDE), word(args, SPACED), word(args, SPOTS)
+    for j in range(0, n, some):
+        i = max(min(j, n - some), 0)
+        at = first + i * stride
+        acc = spot(pull(row, span, at, 0), pull(row, span, at + LANES, 0), spots, 0)
+        for t in range(1, taps):
+            here = at + t * step
+            low, high = pull(row, span, here, t * key), pull(row, span, here + LANES, t * key)
+            acc = merge(acc, spot(low, high, spots, 0))
+        push(line, line_span, first + i, acc)
+
+
 def pair(row, span, i, key) -> "acc":
     return even(pull(row, span, i, key), pull(row, span, i + LANES, key))
 
@@ -262,7 +276,11 @@ def horizontal(
             y += y_group
             keys += k_group
         return
-    if stride > 1:
+    if stride > 1 and word(args, SPOTS):
+        for g in range(groups):
+            take_spaced(args, row, span, line, line_span, g * pitch, n, taps, step, key)
+        row, span, taps = line, line_span, 1
+    elif stride > 1:
         for g in range(groups):
             for o in range(columns):
                 for c in range(inner):
