@@ -1,11 +1,12 @@
 """Who is measured: every library at its best public option, each as a `Contender` ready to run.
 
 A builder takes a `Job` and returns contenders; it raises `Unsupported` where its library lacks the case.
-Peers get the data in their own native layout, numbapool in the layout of the case. Here are the frameworks, with sessions and threads
+Peers get the data in their own native layout, numbapool in the layout of the case; where that is every other element, peers first fetch those. Here are the frameworks, with sessions and threads
 of their own; `libraries` has those that work on NumPy's arrays.
 """
 
 import importlib
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -71,12 +72,23 @@ def build(job, present, pattern=None):
         if PACKAGE_OF.get(name, name) not in present or (pattern and not pattern.search(name)):
             continue
         try:
-            contenders += builder(job)
+            contenders += [_fetching(c, job) if is_peer(c.name) else c for c in builder(job)]
         except Unsupported as lack:
             lacking.update({name: str(lack)} if str(lack) else {})
         except Exception as error:  # one line in the table, not the end of the run
             lacking[name] = reason(error)
     return contenders, lacking
+
+
+def _fetching(contender, job):
+    """With the copy that a library needs of an array whose elements are not neighbours: in that case the work is to fetch them."""
+    data, run = job.data, contender.run
+    if job.case.layout != "strided" or job.direction == "backward":
+        return contender
+    if not contender.name.startswith("torch"):
+        return replace(contender, run=lambda: (np.copyto(data.native, data.x), run())[1])
+    source, target = _tensor(data.x), _tensor(data.native)
+    return replace(contender, run=lambda: (target.copy_(source), run())[1])  # by as many threads as pool
 
 
 def _tensor(array):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,6 +33,10 @@ class Canonical:
     steps: list[tuple[int, ...]]
     tables: list[np.ndarray]
     more: tuple[tuple[int, tuple[int, ...]], ...] = ()
+
+    def of(self, *arrays: int) -> Canonical:
+        """The same of these arrays, in this order."""
+        return replace(self, steps=[self.steps[i] for i in arrays], tables=[self.tables[i] for i in arrays])
 
 
 def canonical(shape, axes, strides, ordered=False, apart=False) -> Canonical:

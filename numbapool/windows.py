@@ -74,11 +74,11 @@ class Windows:
     def transposed(self) -> Windows:
         """For every element the windows that cover it: the windows of backward.
 
-        ``first`` is not used, ``extent`` is 1.
+        ``first`` is 0, ``extent`` 1.
         """
         if self.regular is None:
             elements = np.arange(self.size, dtype=np.int64)
-            table = np.ones((self.size, 4), np.int64)
+            table = np.full((self.size, 4), [0, 0, 0, 1], np.int64)
             table[:, 0], table[:, 1] = self.covering(elements, elements)
             return Windows(self.count, table)
         kernel, stride, before = self.sliding
@@ -92,7 +92,7 @@ class Windows:
             candidates = lowest[:, None] + np.arange(step)
             fits = (i[:, None] - candidates * stride) % self.step == 0
             lowest = np.where(fits.any(axis=1), lowest + fits.argmax(axis=1), highest + 1)
-        table = np.ones((self.size, 4), np.int64)
+        table = np.full((self.size, 4), [0, 0, 0, 1], np.int64)
         table[:, 0] = lowest
         table[:, 1] = np.maximum(highest + 1, lowest)
         return Windows(self.count, table, step, None, (stride, before))

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import zlib
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,21 @@ def pytest_collection_modifyitems(config, items):
         for item in items:
             if "slow" in item.keywords:
                 item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True)
+def permute(request):
+    """Small planes have a kernel of their own, and arrays of tests are small: half of the tests take it away, as machines without permutations do, so that the others are tried as well."""
+    from numbapool.backends import blocks, gradient_plans, plans
+
+    def use(enabled):
+        if blocks.PERMUTE != enabled:
+            blocks.PERMUTE = enabled
+            for plan in (plans._form, plans.forward, gradient_plans.summing, gradient_plans.selecting):
+                plan.cache_clear()
+
+    use(zlib.crc32(request.node.nodeid.encode()) % 2 == 0)
+    return use
 
 
 @pytest.fixture(scope="session")

@@ -262,7 +262,9 @@ def test_one_large_window_and_what_it_leaves(op):
         check_vjp(f"{op}_pool2d", array(shape), (), options, array(y.shape, seed=1))
 
 
-def test_rows_of_a_plane_go_together_only_where_the_kernel_does_so():
+def test_rows_of_a_plane_go_together_only_where_the_kernel_does_so(permute):
+    permute(False)
+
     def plan(shape, *kernels):
         x = np.zeros(shape, "f4")
         windows = tuple(

@@ -24,6 +24,7 @@ NARROWEST = 1e-5  # binades of a band before
 MOST_BANDS = 32  # more are slower than a look at every tap
 NO_BAND = -(2**31)
 FEW = 64  # windows that cover an element, for which a kernel reads them one by one
+NORM_SLAB = 1 << 21  # elements whose norms are taken again together
 SAFE = 500  # binades that a power of a norm may be away from 1
 
 
@@ -33,12 +34,14 @@ def vjp(request):
     if reduction.selecting:
         return _selecting(request)
     key = "weights" if reduction.mean and elements else None
-    if reduction.power is not None or (key and dtypes.is_float(elements.weights or "bool")):
-        # These gradients need the result as it was before it was rounded, in memory that the caller does not have.
+    if key and dtypes.is_float(elements.weights or "bool"):
+        # This gradient needs the result as it was before it was rounded, in memory that the caller does not have.
         exact, sums = cpu.forward(replace(request, dtype="float64"), key)
         y = _rounded(exact, cpu.result_dtype(request))
-        return y, y, _norm(request, exact) if reduction.power is not None else _weighted(request, exact, sums)
+        return y, y, _weighted(request, exact, sums)
     y, sums = cpu.forward(request, key)
+    if reduction.power is not None:
+        return y, y, _norm(request)
     return y, y, _weighted(request, None, sums) if elements else lambda dy: _plain(request, dy)
 
 
@@ -62,10 +65,9 @@ def _few(request):
     return native and prod(w.transposed.most for w in request.windows) <= FEW
 
 
-def _factored(request, dy, sums):
+def _factored(request, dy, sums, dx):
     """dx = the sum of dy over windows, divided by what they summed (None: nothing), times what the elements' own factors are."""
     x, present, power = request.x, request.presence, request.reduction.power
-    dx = _new(request)
     if dx.size == 0 or dy.size == 0:
         dx[...] = 0
         return dx
@@ -171,10 +173,10 @@ def _store(dx, part, values):
     )
 
 
-def _parts(request):
-    """Slices along an axis that is not pooled: parts of x and of y that belong to each other."""
+def _parts(request, size=presence.SLAB):
+    """Slices along an axis that is not pooled: parts of x, of about `size` elements, and of y that belong to each other."""
     free = tuple(a for a in range(request.x.ndim) if a not in request.axes)
-    yield from presence.slabs(request.x.shape, free)
+    yield from presence.slabs(request.x.shape, free, size)
 
 
 def _weighted(request, y, sums):
@@ -189,7 +191,7 @@ def _weighted(request, y, sums):
     kept = (1,) * (x.ndim - len(given.shape)) + given.shape if request.restored is None else x.shape
 
     if not learned and covered is None and _few(request):
-        return lambda dy: _factored(request, dy, sums)
+        return lambda dy: _factored(request, dy, sums, _new(request))
 
     @np.errstate(all="ignore")
     def pullback(dy):
@@ -253,23 +255,30 @@ def _clear(dx, present, x):
             np.multiply(bits[part], there.view(np.int8), out=bits[part])
 
 
-def _norm(request, y):
+def _norm(request):
     """The pullback of a norm: ``sign(x) |x|^(p-1) Σ dy y^(1-p)``, both powers relative to a scale near |x|.
 
+    The norms y are needed as they were before they were rounded; to take them again, a part at a time, costs less than the memory to keep them.
     Where magnitudes span more than float64 can hold once raised, they are done in bands, each with its scale. A window's norm is never smaller than an
     element of it (p < 0: larger), so what leaves the range belongs to other bands, or is nothing beside the rest.
     """
     p = request.reduction.power
     x, covered = request.x, _covered(request)
-    direct = p >= 1 and covered is None and _few(request) and _near_one(y, p)
+    direct = p >= 1 and covered is None and _few(request)
     width = BAND / max(abs(p - 1), 0.5)  # binades
 
     @np.errstate(all="ignore")
     def pullback(dy):
-        if direct and (dy.dtype != np.float64 or _near_one(dy, 2)):
-            return _factored(request, dy, y)
         dx = _new(request)
-        for part in _parts(request):
+        if dx.size == 0 or dy.size == 0:
+            dx[...] = 0
+            return dx
+        for part in _parts(request, NORM_SLAB if direct else presence.SLAB):
+            some = replace(request, x=x[part], presence=request.presence.part(part), out=(None, None))
+            y = cpu.forward(replace(some, dtype="float64"), None)[0]
+            if direct and _near_one(y, p) and (dy.dtype != np.float64 or _near_one(dy[part], 2)):
+                _factored(some, dy[part], y, dx[part])
+                continue
             v, there = numbers(x[part], "float64"), _there(request, covered, part)
             bands = np.empty(v.shape, np.int32)
             if width > NARROWEST:
@@ -278,15 +287,13 @@ def _norm(request, y):
             used = np.unique(bands)
             used = used[used != NO_BAND]
             if len(used) > MOST_BANDS or width <= NARROWEST:
-                _store(dx, part, _norm_by_taps(request, v, numbers(dy[part], "float64"), y[part], there))
+                _store(dx, part, _norm_by_taps(request, v, numbers(dy[part], "float64"), y, there))
                 continue
             dx[part] = 0
             total = np.empty(v.shape if len(used) else ())
             for band in used:
                 scale = 2.0 ** min(max(float(band) * width, -1020.0), 1020.0)
-                share = np.where(
-                    y[part] == 0, 0.0, numbers(dy[part], "float64") * (y[part] / scale) ** (1 - p)
-                )
+                share = np.where(y == 0, 0.0, numbers(dy[part], "float64") * (y / scale) ** (1 - p))
                 _spread(False, request, share, total, "float64")
                 for rows in presence.slabs(v.shape):
                     here = bands[rows] == band
@@ -304,6 +311,11 @@ def _norm(request, y):
 def _near_one(y, p):
     """Whether what is finite and not 0 stays within `SAFE` once raised to p - 1."""
     for part in presence.slabs(y.shape):
+        low, high = np.min(y[part]), np.max(y[part])
+        if low > 0 and high < np.inf:  # nearly always, and much faster
+            if max(abs(np.log2(low)), abs(np.log2(high))) * (p - 1) > SAFE:
+                return False
+            continue
         size = np.abs(y[part])
         size = size[np.isfinite(size) & (size != 0)]
         if size.size and max(abs(np.log2(size.max())), abs(np.log2(size.min()))) * (p - 1) > SAFE:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from numbapool import threads
+from numbapool import dtypes, threads
 from numbapool.kernels import block, build
 from numbapool.windows import untouched
 
@@ -19,6 +19,7 @@ LINE = 64
 PAGE = 4096
 SMALL_BYTES = 256 * 1024  # are in the second-level cache, more or less
 KEPT_BYTES = 1 << 20  # of scratch memory, from one call of a thread to its next
+PERMUTE = True  # where the machine can
 CACHE_BYTES = 16 << 20  # more than this comes from memory
 
 
@@ -160,6 +161,28 @@ def _passes(runs, most):
     while at < len(runs):
         at, n = at + int(runs[at]), n + -(-int(runs[at]) // most)
     return n
+
+
+def set_spots(fields, types, lanes):
+    """How windows that start several elements apart are taken out of two vectors of a scratch row by a permutation: the table of its lanes, or None."""
+    from numbapool.kernels import bind, primitives
+
+    stride, inner = fields["STRIDE"], fields["TILE_I"]
+    columns = min((2 * lanes // inner - 1) // stride + 1, lanes // inner)
+    paired = stride == 2 and inner == 1  # which needs no table
+    if (
+        not PERMUTE
+        or stride == 1
+        or paired
+        or columns < 2
+        or not primitives.permutes(dtypes.itemsize(types.acc))
+    ):
+        return None
+    spots = np.zeros(lanes, bind.places_dtype(types))
+    column, c = np.divmod(np.arange(columns * inner), inner)
+    spots[: columns * inner] = column * stride * inner + c
+    fields |= {"SPOTS": address(spots), "SPACED": columns * inner}
+    return spots
 
 
 def set_passes(fields, pace=1):

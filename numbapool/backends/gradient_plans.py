@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from numbapool import dtypes
+from numbapool.backends import narrow_plans, phase_plans
 from numbapool.backends.blocks import (
     ITEM_BYTES,
     Room,
@@ -108,6 +109,13 @@ def summing(
     limit = 16 * (HALF_ROUNDINGS if dtypes.is_half(dy_name) else ROUNDINGS)
     wide = td.most * th.most * (w.most if w.regular else tw.most) > limit
     types = factors.types(dy_name, x_name) or AVG.types(dy_name, x_name, wide)
+    nbytes = size_of(shape) * dtypes.itemsize(x_name)
+    if not factors:
+        turned, of_dx = view.of(1, 0), (td, th, w.transposed)
+        rows = [(w.count, dtypes.itemsize(dy_name)), (w.size, dtypes.itemsize(x_name))]
+        if narrow_plans.fits(turned, of_dx, types, rows):
+            shared = constant if even else None
+            return narrow_plans.summing(turned, of_dx, (d, h, w), types, shared, nbytes)
     name = kernel_name("avg", "spread", types, factors.name)
     kernel = build.kernel(spread, lambda: bind.summing(types, factors), name)
     lanes = bind.lanes_for(types.x, types.acc, types.y)
@@ -115,7 +123,6 @@ def summing(
     fields, capacity = tiles(view, td, th, tw, acc, lanes, x_item, False)
     set_strides(fields, view, "YX" + "".join(letters), x_item, 0, {"Y": y_item})
     set_passes(fields)
-    nbytes = size_of(shape) * y_item
     look_ahead(fields, view, X=nbytes * d.count * h.count * w.count // (d.size * h.size * w.size), Y=nbytes)
     extents = w.table[:, block.EXTENT]
     tables = [td.table, th.table, d.table, h.table]
@@ -157,6 +164,30 @@ def _reversed(windows):
     )
 
 
+def _is_onehot(view, roles, key, item):
+    """Whether every plane has one window, whose elements are numbered as they lie in memory, one behind the other."""
+    step = item
+    for v, at in zip(roles[::-1], view.steps[0][3:0:-1], strict=True):
+        whole = key == "positions" or (v.sliding == (v.size, v.sliding[1], 0) and v.step == 1)
+        if v.count > 1 or not whole or (v.size > 1 and at != step):
+            return False
+        step *= v.size
+    return view.inner == 1
+
+
+def _onehot(view, n, types, key):
+    from numbapool.kernels import bind, onehot
+
+    kernel = build.kernel(onehot, lambda: bind.onehot(types), kernel_name("any", "onehot", types))
+    group = min(max(ITEM_BYTES // (n * dtypes.itemsize(types.y)), 1), view.outer)
+    fields = {"GROUPS": -(-view.outer // group), "GROUP": group, "OUTER": view.outer, "RUN": n, "PLACES_TABLE": key == "places"}  # fmt: skip
+    for letter, steps, table in zip("YXK", view.steps, view.tables, strict=True):
+        fields |= {f"{letter}_TABLE": address(table), f"{letter}_G": steps[0]}
+    items = len(view.tables[0]) * fields["GROUPS"]
+    nbytes = n * view.outer * len(view.tables[0]) * dtypes.itemsize(types.y)
+    return assemble(kernel, fields, [view.tables], items, Room(), nbytes)
+
+
 @lru_cache(maxsize=512)
 def selecting(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, key_strides):
     """The plan of the backward of a selecting reduction: dx, of this shape and these strides, from dy and saved keys."""
@@ -164,9 +195,21 @@ def selecting(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, k
 
     view, (d, h, w) = _backward_view(shape, strides, axes, windows, dy_strides, (key_strides,), ordered=True)
     types = AVG.types(dy_name, x_name, False)
-    name = kernel_name("any", "scatter", types, key)
-    key_name = "uint8" if key == "places" else "int64"
-    kernel = build.kernel(scatter, lambda: bind.selecting(types, key_name), name)
+    if _is_onehot(view, (d, h, w), key, dtypes.itemsize(x_name)):
+        return _onehot(view, size_of(shape) // max(view.outer * len(view.tables[0]), 1), types, key)
+    if key == "places":
+        turned, of_dx = view.of(1, 0, 2), tuple(v.transposed for v in (d, h, w))
+        rows = [(w.count, dtypes.itemsize(dy_name)), (w.size, dtypes.itemsize(x_name)), (w.count, 1)]
+        weights = key_steps(view, axes, [v.most for v in windows])
+        nbytes = size_of(shape) * dtypes.itemsize(x_name)
+        if narrow_plans.fits(turned, of_dx, types, rows):
+            return narrow_plans.selecting(turned, of_dx, (d, h, w), types, weights, nbytes)
+        if size_of([v.most for v in windows]) <= phase_plans.MOST_TAPS and phase_plans.fits(
+            turned, (d, h, w), [item for _, item in rows]
+        ):
+            return phase_plans.selecting(turned, (d, h, w), types, weights, nbytes)
+    name = kernel_name("any", "scatter", types)
+    kernel = build.kernel(scatter, lambda: bind.selecting(types), name)
     lanes = bind.lanes_for(types.x, types.acc, types.y)
     acc, x_item, y_item = (dtypes.itemsize(n) for n in (types.acc, types.x, types.y))
 
@@ -204,7 +247,7 @@ def selecting(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, k
     fields = {
         "GROUPS": -(-view.outer // group), "GROUP": group, "OUTER": view.outer, "INNER": view.inner, "TILE_I": tile_i, "TILES_I": -(-view.inner // tile_i),
         "WIDTH": w.size, "SIZE_H": h.size, "BLOCKS": blocks, "BLOCK_TABLE": address(lines), "UNIT": unit, "FLAT": flat,
-        "PLACES_TABLE": address(places), "BASE": 0,
+        "PLACES_TABLE": address(places) if key == "places" else 0, "BASE": 0,
     }  # fmt: skip
     for role, v, s in zip("DHW", (d, h, w), plane, strict=True):
         # Windows that do not slide have positions for keys, which need no base.
@@ -217,6 +260,7 @@ def selecting(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, k
         d.size == 1 or fields["Y_D"] == h.size * fields["Y_H"]
     )
     room = Room()
-    fields["AT_ROW"] = room.take((most * unit * tile_i + 4 * lanes) * acc)
+    fields["SPAN"] = align((most * unit * tile_i + 4 * lanes) * acc)
+    fields["AT_ROW"] = room.take(fields["SPAN"] * (2 if view.inner == 1 and group > 1 else 1))
     items = len(view.tables[0]) * fields["GROUPS"] * fields["TILES_I"] * blocks
     return assemble(kernel, fields, [lines, places, view.tables], items, room, size_of(shape) * y_item)

@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from numbapool import dtypes
+from numbapool.backends import narrow_plans
 from numbapool.backends.blocks import (
     ITEM_BYTES,
     Room,
@@ -22,6 +23,7 @@ from numbapool.backends.blocks import (
     roles,
     rounded_up,
     set_passes,
+    set_spots,
     set_strides,
     size_of,
     tiles,
@@ -79,6 +81,8 @@ def _form(
     beside,
     apart,
 ):
+    from numbapool.kernels import bind
+
     view = canonical(shape, axes, [strides, y_strides, key_strides, *beside], apart=apart)
     d, h, w = roles(view, axes, windows)
     if view.inner > 1 and len(w.table) == 1 and h.most * w.most <= MOST_LISTED and view.axes[0] == -1:
@@ -96,6 +100,12 @@ def _form(
     paired = bool(reduction.mean and elements) or reduction.scaled(x_name)
     channel = types.end if paired else {None: None, "places": "uint8", "positions": "int64"}[keyed]
     template = "whole" if runs else "large" if is_large else "rows"
+    if template == "rows" and not (beside or apart or (channel in bind.PAIRS and channel != types.acc)):
+        rows = [(w.size, dtypes.itemsize(x_name)), (w.count, dtypes.itemsize(types.y))]
+        if key:
+            rows.append((w.count, dtypes.itemsize(channel)))
+        if narrow_plans.fits(view.of(*range(len(rows))), (d, h, w), types, rows):
+            template = "narrow"
     return _Form(view, (d, h, w), queued, keyed, paired, channel, types, template, runs)
 
 
@@ -108,14 +118,24 @@ def weights_dtype(reduction, shape, strides, x_name, axes, windows, y_name, y_st
 
 
 def _kernel(reduction, form, key, elements, apart):
-    from numbapool.kernels import bind, large, rows, whole
+    from numbapool.kernels import bind, large, narrow, rows, whole
 
     accompanied = "paired" if form.paired else form.keyed or ""
     name = kernel_name(
         reduction.name, form.template, form.types,
         f"{'' if key or not form.channel else 'unsaved_'}{accompanied}", elements.name, "planes" if apart else "",
     )  # fmt: skip
-    template = {"whole": whole, "large": large, "rows": rows}[form.template]
+    if form.template == "narrow":
+        return build.kernel(
+            narrow,
+            lambda: bind.narrow(reduction, form.types, form.channel, bool(key), elements),
+            name,
+        )
+    if form.template == "whole":
+        return build.kernel(
+            whole, lambda: bind.whole(reduction, form.types, form.channel, bool(key), elements), name
+        )
+    template = large if form.template == "large" else rows
     return build.kernel(
         template, lambda: bind.forward(reduction, form.types, form.channel, bool(key), elements, apart), name
     )
@@ -168,7 +188,13 @@ def forward(
     lanes = bind.lanes_of(types, channel)
     acc, x_item, y_item = (dtypes.itemsize(n) for n in (types.acc, types.x, types.y))
     key_item = dtypes.itemsize(channel) if channel else 0
+    if form.template == "narrow":
+        weights = key_steps(view, axes, [v.most for v in windows])
+        divided = None if not reduction.mean or paired else 0 if divisor is None else divisor
+        view = view if key else view.of(0, 1)
+        return narrow_plans.plan(kernel, view, form.roles, types, weights, divided, size_of(shape) * x_item)
     if form.runs:
+        lanes = bind.whole_lanes(reduction, types, channel, elements)
         return _whole(kernel, form, lanes, shape, y_item, key_item, bool(key), divisor)
     positions = keyed == "positions"
     alike = not (is_large or beside)  # the large template does a row at a time
@@ -188,6 +214,14 @@ def forward(
         )  # of an array that is not there; any table will do
     if not key:
         fields |= {f"K_{role}": 0 for role in "GDHWI"}
+    # Windows of two columns side by side, that lie within x: nothing of a scratch row would be needed twice.
+    beside_each_other = view.inner == 1 and w.regular == (2, 2, 0) and w.step == 1
+    fields["ALONE"] = (
+        not fields["STREAMS"] and beside_each_other and form.template == "rows" and not beside and w.least == 2
+        and fields["PACKED"] and fields["DENSE"] and fields["TILE_W"] >= lanes
+        and (w.count % fields["TILE_W"] == 0 or w.count % fields["TILE_W"] >= lanes)
+    )  # fmt: skip
+    spots = set_spots(fields, types, lanes)
     set_passes(fields, h.pace)
     look_ahead(
         fields,
@@ -233,7 +267,7 @@ def forward(
     return assemble(
         kernel,
         fields,
-        [tables, h, w, divisors, view.tables],
+        [tables, h, w, divisors, spots, view.tables],
         count_items(fields, view),
         room,
         nbytes,

@@ -9,6 +9,7 @@ from numbapool.kernels import keyed, paired, planes, taken, values
 
 NOWHERE = 2**62  # int64 keys from here on: no element
 NO_TAP = 255
+ADDED = 64  # elements of float32 that are added in pairs until an eighth of them is left: three roundings
 PAIRS = ("float32", "float64")  # what accompanies a value is the other half of a pair, not a key
 
 
@@ -30,7 +31,7 @@ def functions(module):
 
 
 def forward(
-    reduction, types, channel=None, saves=False, elements=reductions.ALL, apart=False, p=None, lanes=0
+    reduction, types, channel=None, saves=False, elements=reductions.ALL, apart=False, lanes=None, p=None
 ):
     """Binding of the row templates.
 
@@ -45,10 +46,13 @@ def forward(
     elements : Elements
     apart : bool
         Every plane has windows of its own.
+    lanes : int, optional
+        Elements per vector, where it is not for `lanes_of` to say.
     p : module, optional
-        Other primitives than those of the CPU, with vectors of `lanes` elements.
+        Other primitives than those of the CPU.
     """
-    if p is None:
+    other = p is not None
+    if not other:
         from numbapool.kernels import primitives as p
 
     lanes = lanes or lanes_of(types, channel)
@@ -109,7 +113,134 @@ def forward(
     if apart:
         names |= functions(planes)
     names.setdefault("merge_later", names["merge"])
+    return names if other else names | _at_once(p, reduction, types, channel, elements, lanes, names["merge"])
+
+
+def _at_once(p, reduction, types, channel, elements, lanes, merge):
+    """What is done to several vectors at once: lanes taken out of two, three merged, four widened."""
+    places = places_dtype(types)
+    names = {
+        "load_places": p.loader(places, places, lanes),
+        "permute": p.permuter(types.acc, places, lanes),
+        "merge_3": taken.merge_three,
+        "merge_3_later": taken.merge_three_later,
+        "FOURS": widens(reduction, types, elements),
+        "four": taken.no_four,
+    }
+    if channel:
+        names["permute_k"] = p.permuter(channel, places, lanes)
+    if merge in (p.maximum, p.minimum):
+        names["merge_3"] = names["merge_3_later"] = getattr(p, f"{reduction.merge}_3")
+    if names["FOURS"]:
+        names |= {
+            "four": taken.four_of,
+            "load_narrow": p.loader(types.x, types.x, lanes),
+            "widened": p.caster(types.x, types.acc, lanes),
+            "add": p.add,
+        }
     return names
+
+
+def whole(reduction, types, channel=None, saves=False, elements=reductions.ALL):
+    """Binding of the template for planes with one window."""
+    from numbapool.kernels import primitives as p
+
+    names = forward(
+        reduction, types, channel, saves, elements, lanes=whole_lanes(reduction, types, channel, elements)
+    )
+    if widens(reduction, types, elements):
+        names["add_block"], names["add_block_n"] = p.block_loader(types.x, types.acc, names["LANES"], ADDED)
+        return names | {"BLOCK": ADDED, "block": taken.block_of, "block_n": taken.block_of_n}
+    return names | {"BLOCK": names["LANES"], "block": names["tap"], "block_n": names["tap_n"]}
+
+
+def widens(reduction, types, elements):
+    """Whether elements are widened to be added, so that a few may be added before: half the work, and a few roundings of those that are allowed."""
+    plain = reduction.merge == "add" and reduction.power is None and not elements
+    return plain and (types.x, types.acc) == ("float32", "float64")
+
+
+def whole_lanes(reduction, types, channel, elements):
+    """Elements per vector where planes are read as a whole."""
+    return ADDED // 8 if widens(reduction, types, elements) else lanes_of(types, channel)
+
+
+def narrow(reduction, types, channel=None, saves=False, elements=reductions.ALL, shares=False):
+    """Binding of the template for rows of at most two vectors; with `shares` every row of x is divided as it is read."""
+    from numbapool.kernels import narrow as template
+    from numbapool.kernels import primitives as p
+
+    names = forward(reduction, types, channel, saves, elements, lanes=narrow_lanes(types))
+    names["SPOT_BYTES"] = p.REGISTER
+    if shares:
+        names |= {"read": template.read_share, "finish": reductions.finish_as_is, "div": p.div}
+    return names
+
+
+def onehot(types):
+    """Binding of the gradient of selecting reductions with one window a plane."""
+    from numbapool.kernels import primitives as p
+
+    lanes = lanes_of(types, None)
+    return selecting(types) | {
+        "pick": p.pick,
+        "ties": p.ties,
+        "splat_a": p.splatter(types.acc, lanes),
+        "splat_k": p.key_splatter("int64", lanes),
+        "lane_keys": p.lane_numberer("int64", lanes),
+    }
+
+
+def phases(types):
+    """Binding of the gradient of selecting reductions by phases: as many lanes as a register has bytes, for the taps."""
+    from numbapool.kernels import primitives as p
+
+    lanes = phase_lanes(types)
+    return forward(reductions.SUM, types, lanes=lanes) | {
+        "add": p.add,
+        "pick": p.pick,
+        "ties": p.ties,
+        "zip_low": p.zip_low,
+        "zip_high": p.zip_high,
+        "load_x_n": p.partial_loader(types.x, types.acc, lanes, 0),
+        "no_key": p.constant("uint8", np.uint8(NO_TAP), lanes),
+        "load_k": p.loader("uint8", "uint8", lanes),
+        "load_k_n": p.partial_loader("uint8", "uint8", lanes, NO_TAP),
+        "store_k": p.storer("uint8", "uint8", lanes),
+        "splat_k": p.key_splatter("uint8", lanes),
+    }
+
+
+def phase_lanes(types):
+    """Elements per vector where saved taps are compared: four registers of values."""
+    return 256 // dtypes.itemsize(types.acc)
+
+
+def chosen(types):
+    """Binding of the gradient of selecting reductions for rows of at most two vectors."""
+    from numbapool.kernels import primitives as p
+
+    lanes, places = narrow_lanes(types), places_dtype(types)
+    return narrow(reductions.SUM, types) | {
+        "add": p.add,
+        "pick": p.pick,
+        "ties": p.ties,
+        "permute_k": p.permuter(places, places, lanes),
+        "load_k_n": p.partial_loader("uint8", places, lanes, 0),
+        "splat_place": p.key_splatter(places, lanes),
+    }
+
+
+def narrow_lanes(types):
+    """Elements per vector where lanes are permuted."""
+    from numbapool.kernels import primitives as p
+
+    return p.REGISTER // dtypes.itemsize(types.acc)
+
+
+def places_dtype(types):
+    """The dtype of the numbers of lanes where lanes are permuted."""
+    return f"uint{8 * dtypes.itemsize(types.acc)}"
 
 
 def _identity(reduction, types):
@@ -201,17 +332,15 @@ def summing(types, factors):
     return names | (_factors(p, types, factors) if factors else {})
 
 
-def selecting(types, key):
-    """Binding of the gradient of selecting reductions with keys of dtype `key`."""
+def selecting(types):
+    """Binding of the gradient of selecting reductions."""
     from numbapool.kernels import primitives as p
-    from numbapool.kernels import scatter
 
     return forward(reductions.AVG, types) | {
-        "K_SIZE": dtypes.itemsize(key),
         "add": p.add,
         "put_y": p.putter(types.end, types.y),
-        "get_k": p.getter(key, "int64"),
-        "place": scatter.place_of_tap if key == "uint8" else scatter.place_of_index,
+        "get_tap": p.getter("uint8", "int64"),
+        "get_index": p.getter("int64", "int64"),
     }
 
 

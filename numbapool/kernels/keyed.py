@@ -61,6 +61,11 @@ def nothing() -> "acc":
     return identity(), no_key()
 
 
+def spot(low, high, places, key) -> "acc":
+    at = load_places(places)
+    return permute(low[0], at, high[0]), key_add(permute_k(low[1], at, high[1]), key)
+
+
 def even(low, high) -> "acc":
     return evens(low[0], high[0]), evens(low[1], high[1])
 

@@ -64,6 +64,11 @@ def nothing() -> "acc":
     return identity(), no_key()
 
 
+def spot(low, high, places, key) -> "acc":
+    at = load_places(places)
+    return permute(low[0], at, high[0]), permute_k(low[1], at, high[1])
+
+
 def even(low, high) -> "acc":
     return evens(low[0], high[0]), evens(low[1], high[1])
 

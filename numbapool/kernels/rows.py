@@ -39,8 +39,14 @@ def vertical(taps, count, source, step, streams, row, span, at, n, groups, x_gro
         whole = n // LANES * LANES
         for _ in range(groups):
             if streams:
-                first_row(source + word(taps, 0), word(taps, 1), row, span, at, whole)
-                for t in range(1, count):
+                done = 1
+                if FOURS and count > 3:
+                    for done in range(0, count - 3, 4):
+                        four_rows(taps + 16 * done, source, done == 0, row, span, at, whole)
+                    done = count // 4 * 4
+                else:
+                    first_row(source + word(taps, 0), word(taps, 1), row, span, at, whole)
+                for t in range(done, count):
                     next_row(source + word(taps, 2 * t), word(taps, 2 * t + 1), row, span, at, whole)
                 if whole < n:
                     last = n - LANES
@@ -64,18 +70,29 @@ def merge_rows(taps, count, source, row, span, at, n):
 
     The last vector overlaps its neighbour: there is no scalar tail.
     """
+    if FOURS and count > 3:
+        for j in range(0, n, LANES):
+            i = min(j, n - LANES)
+            here = source + i * X_SIZE
+            acc = four_taps(taps, here)
+            for t in range(4, count - 3, 4):
+                acc = merge(acc, four_taps(taps + 16 * t, here))
+            for t in range(count // 4 * 4, count):
+                acc = merge_later(acc, tap(here + word(taps, 2 * t), word(taps, 2 * t + 1)))
+            push(row, span, at + i, acc)
+        return
     a, b, c = source + word(taps, 0), source + word(taps, 2), source + word(taps, 4)
     a_key, b_key, c_key = word(taps, 1), word(taps, 3), word(taps, 5)
     for j in range(0, n, LANES):
         i = min(j, n - LANES)
         acc = tap(a + i * X_SIZE, a_key)
-        if count > 1:
+        if count > 2:
+            acc = merge_3_later(acc, tap(b + i * X_SIZE, b_key), tap(c + i * X_SIZE, c_key))
+            for t in range(3, count):
+                here = source + i * X_SIZE
+                acc = merge_later(acc, tap(here + word(taps, 2 * t), word(taps, 2 * t + 1)))
+        elif count > 1:
             acc = merge_later(acc, tap(b + i * X_SIZE, b_key))
-            if count > 2:
-                acc = merge_later(acc, tap(c + i * X_SIZE, c_key))
-                for t in range(3, count):
-                    here = source + i * X_SIZE
-                    acc = merge_later(acc, tap(here + word(taps, 2 * t), word(taps, 2 * t + 1)))
         push(row, span, at + i, acc)
 
 
@@ -88,6 +105,24 @@ def first_row(source, key, row, span, at, n):
 def next_row(source, key, row, span, at, n):
     for i in range(0, n, LANES):
         push(row, span, at + i, merge_later(pull(row, span, at + i, 0), tap(source + i * X_SIZE, key)))
+
+
+def four_taps(taps, source) -> "acc":
+    """Four rows merged before they are widened: where one rounds, and the other costs more than the rest."""
+    return four(
+        source + word(taps, 0), source + word(taps, 2), source + word(taps, 4), source + word(taps, 6)
+    )
+
+
+def four_rows(taps, source, first, row, span, at, n):
+    """As `first_row` and `next_row`, four rows at a time."""
+    if first:
+        for i in range(0, n, LANES):
+            push(row, span, at + i, four_taps(taps, source + i * X_SIZE))
+    else:
+        for i in range(0, n, LANES):
+            acc = merge(pull(row, span, at + i, 0), four_taps(taps, source + i * X_SIZE))
+            push(row, span, at + i, acc)
 
 
 def clear(row, span, first, last):
@@ -119,12 +154,12 @@ def list_taps(args, taps, od, oh) -> "int":
 def window(row, span, i, taps, step, key) -> "acc":
     """Merge `taps` elements that lie `step` apart, from element i on, for a vector of windows."""
     acc = pull(row, span, i, 0)
-    if taps > 1:
+    if taps > 2:
+        acc = merge_3(acc, pull(row, span, i + step, key), pull(row, span, i + 2 * step, 2 * key))
+        for t in range(3, taps):
+            acc = merge(acc, pull(row, span, i + t * step, t * key))
+    elif taps > 1:
         acc = merge(acc, pull(row, span, i + step, key))
-        if taps > 2:
-            acc = merge(acc, pull(row, span, i + 2 * step, 2 * key))
-            for t in range(3, taps):
-                acc = merge(acc, pull(row, span, i + t * step, t * key))
     return acc
 
 
@@ -132,7 +167,11 @@ def pairs(row, span, i, taps, step, key) -> "acc":
     """The same for windows that start two elements apart: every other lane of two vectors."""
     low, high = pull(row, span, i, 0), pull(row, span, i + LANES, 0)
     acc = even(low, high)
-    if taps > 1:
+    if step == 1 and taps > 2:
+        acc = merge_3(acc, odd(low, high, key), pair(row, span, i + 2, 2 * key))
+        for t in range(3, taps):
+            acc = merge(acc, pair(row, span, i + t, t * key))
+    elif taps > 1:
         if step == 1:
             acc = merge(acc, odd(low, high, key))
         else:
@@ -140,6 +179,45 @@ def pairs(row, span, i, taps, step, key) -> "acc":
         for t in range(2, taps):
             acc = merge(acc, pair(row, span, i + t * step, t * key))
     return acc
+
+
+def merged(taps, count, source) -> "acc":
+    """All taps of a vector, from x itself."""
+    acc = tap(source + word(taps, 0), word(taps, 1))
+    if count > 1:
+        acc = merge_later(acc, tap(source + word(taps, 2), word(taps, 3)))
+        for t in range(2, count):
+            acc = merge_later(acc, tap(source + word(taps, 2 * t), word(taps, 2 * t + 1)))
+    return acc
+
+
+def fused_pairs(args, taps, count, source, y, keys, groups, n, rows, divisors):
+    """Both stages of windows of two columns side by side at once: nothing is needed twice, and memory is read without a pause."""
+    key = word(args, KEY_W)
+    for _ in range(groups):
+        for j in range(0, n, LANES):
+            i = min(j, n - LANES)
+            here = source + 2 * i * X_SIZE
+            low, high = merged(taps, count, here), merged(taps, count, here + LANES * X_SIZE)
+            acc = merge(even(low, high), odd(low, high, key))
+            emit(y, keys, i, acc, divisor_from(rows, divisors + i * D_SIZE))
+        source += word(args, X_PASS)
+        y += word(args, Y_PASS)
+        keys += word(args, K_PASS)
+
+
+def take_spaced(args, row, span, line, line_span, first, n, taps, step, key):
+    """Windows that start several elements apart, for n results of a plane: a vector of those that lie within two vectors of the row, at a time."""
+    stride, some, spots = word(args, STRIDE), word(args, SPACED), word(args, SPOTS)
+    for j in range(0, n, some):
+        i = max(min(j, n - some), 0)
+        at = first + i * stride
+        acc = spot(pull(row, span, at, 0), pull(row, span, at + LANES, 0), spots, 0)
+        for t in range(1, taps):
+            here = at + t * step
+            low, high = pull(row, span, here, t * key), pull(row, span, here + LANES, t * key)
+            acc = merge(acc, spot(low, high, spots, 0))
+        push(line, line_span, first + i, acc)
 
 
 def pair(row, span, i, key) -> "acc":
@@ -198,7 +276,11 @@ def horizontal(
             y += y_group
             keys += k_group
         return
-    if stride > 1:
+    if stride > 1 and word(args, SPOTS):
+        for g in range(groups):
+            take_spaced(args, row, span, line, line_span, g * pitch, n, taps, step, key)
+        row, span, taps = line, line_span, 1
+    elif stride > 1:
         for g in range(groups):
             for o in range(columns):
                 for c in range(inner):
@@ -342,8 +424,13 @@ def sweep(
         count = list_taps(args, taps, od, h)
         if runs:  # a pass does several rows of one plane, not one row of several planes
             groups = min(min(word(runs, h), word(args, ROWS)), last - h)
-        fill_row(args, taps, count, source, row, span, at, columns, inner, groups)
         rows = word(word(args, D_TABLE) + od * 32, EXTENT) * word(word(args, H_TABLE) + h * 32, EXTENT)
+        if word(args, ALONE) and count > 0:
+            to, to_keys = y + h * word(args, Y_H), keys + h * word(args, K_H)
+            fused_pairs(args, taps, count, source, to, to_keys, groups, out_columns, rows, divisors)
+            h += groups if runs else 1
+            continue
+        fill_row(args, taps, count, source, row, span, at, columns, inner, groups)
         ready, left = row, word(args, TAPS_W)
         if columns_table:
             by_table(args, columns_table, row, row, line, span, groups, out_columns, inner)

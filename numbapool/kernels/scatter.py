@@ -21,7 +21,7 @@ def add_outputs(args, source, keys, base, first, last, inner, offset, count, sum
     keys += first * k_column
     if inner == 1:
         for _ in range(first, last):
-            target = place(places, get_k(keys), base, offset)
+            target = place(places, keys, base, offset)
             if 0 <= target and target < count:
                 at = sums + target * A_SIZE
                 put_a(at, add(get_a(at), get_x(source)))
@@ -31,10 +31,32 @@ def add_outputs(args, source, keys, base, first, last, inner, offset, count, sum
         return
     for _ in range(first, last):
         for c in range(inner):
-            target = place(places, get_k(keys + c * k_step), base, offset)
+            target = place(places, keys + c * k_step, base, offset)
             if 0 <= target and target < count:
                 at = sums + (target * inner + c) * A_SIZE
                 put_a(at, add(get_a(at), get_x(source + c * x_step)))
+        base += base_column
+        source += x_column
+        keys += k_column
+
+
+def add_pairs(args, source, keys, base, first, last, offset, count, sums):
+    """The same for two planes at once: neighbouring outputs often choose one element, and each would wait for the sum of the one before."""
+    places = word(args, PLACES_TABLE)
+    x_column, k_column, base_column = word(args, X_W), word(args, K_W), word(args, BASE_W)
+    x_plane, k_plane, sums_plane = word(args, X_G), word(args, K_G), word(args, SPAN)
+    base += first * base_column - offset
+    source += first * x_column
+    keys += first * k_column
+    for _ in range(first, last):
+        target = place(places, keys, base, offset)
+        other = place(places, keys + k_plane, base, offset)
+        if 0 <= target and target < count:
+            at = sums + target * A_SIZE
+            put_a(at, add(get_a(at), get_x(source)))
+        if 0 <= other and other < count:
+            at = sums + sums_plane + other * A_SIZE
+            put_a(at, add(get_a(at), get_x(source + x_plane)))
         base += base_column
         source += x_column
         keys += k_column
@@ -59,11 +81,25 @@ def store_row(args, sums, y, columns, inner):
                 put_y(y + o * y_column + c * y_step, get_a(sums + (o * inner + c) * A_SIZE))
 
 
+def store_block(args, sums, y, begin, end, count, inner):
+    """A finished block to dx."""
+    if word(args, FLAT):
+        store_row(args, sums, y + begin * word(args, Y_W), count, inner)
+    elif word(args, WHOLE):
+        store_row(args, sums, y + begin * word(args, Y_H), count, inner)
+    else:
+        width = word(args, WIDTH)
+        for unit in range(begin, end):
+            d = unit // word(args, SIZE_H)
+            h = unit - d * word(args, SIZE_H)
+            here = sums + (unit - begin) * width * inner * A_SIZE
+            store_row(args, here, y + d * word(args, Y_D) + h * word(args, Y_H), width, inner)
+
+
 def band(args, slot, first_item, last_item):
     """Items are blocks of dx, per group of outer elements and range of inner elements."""
     room = word(args, SCRATCH) + slot * word(args, SCRATCH_BYTES)
     sums = room + word(args, AT_ROW)
-    width = word(args, WIDTH)
     for item in range(first_item, last_item):
         rest = item // word(args, BLOCKS)
         line = word(args, BLOCK_TABLE) + (item - rest * word(args, BLOCKS)) * 64
@@ -78,35 +114,35 @@ def band(args, slot, first_item, last_item):
         source = word(args, X) + word(word(args, X_TABLE), entry) + g * word(args, X_G) + c * word(args, X_I)
         keys = word(args, K) + word(word(args, K_TABLE), entry) + g * word(args, K_G) + c * word(args, K_I)
         y = word(args, Y) + word(word(args, Y_TABLE), entry) + g * word(args, Y_G) + c * word(args, Y_I)
-        for _ in range(g, min(g + word(args, GROUP), word(args, OUTER))):
-            for i in range(0, count * inner, LANES):
-                store_a(sums + i * A_SIZE, identity())
+        left = min(word(args, GROUP), word(args, OUTER) - g)
+        while left > 0:
+            planes = 2 if left > 1 and inner == 1 else 1
+            for k in range(planes):
+                for i in range(0, count * inner, LANES):
+                    store_a(sums + k * word(args, SPAN) + i * A_SIZE, identity())
             for od in range(word(line, 2), word(line, 3)):
                 for oh in range(word(line, 4), word(line, 5)):
                     base = word(args, BASE) + od * word(args, BASE_D) + oh * word(args, BASE_H)
                     x_row = source + od * word(args, X_D) + oh * word(args, X_H)
                     k_row = keys + od * word(args, K_D) + oh * word(args, K_H)
-                    add_outputs(
-                        args, x_row, k_row, base, word(line, 6), word(line, 7), inner, offset, count, sums
-                    )
-            if word(args, FLAT):
-                store_row(args, sums, y + begin * word(args, Y_W), count, inner)
-            elif word(args, WHOLE):
-                store_row(args, sums, y + begin * word(args, Y_H), count, inner)
-            else:
-                for unit in range(begin, end):
-                    d = unit // word(args, SIZE_H)
-                    h = unit - d * word(args, SIZE_H)
-                    here = sums + (unit - begin) * width * inner * A_SIZE
-                    store_row(args, here, y + d * word(args, Y_D) + h * word(args, Y_H), width, inner)
-            source += word(args, X_G)
-            keys += word(args, K_G)
-            y += word(args, Y_G)
+                    if planes == 2:
+                        add_pairs(args, x_row, k_row, base, word(line, 6), word(line, 7), offset, count, sums)
+                    else:
+                        add_outputs(
+                            args, x_row, k_row, base, word(line, 6), word(line, 7), inner, offset, count, sums
+                        )
+            for k in range(planes):
+                store_block(
+                    args, sums + k * word(args, SPAN), y + k * word(args, Y_G), begin, end, count, inner
+                )
+            source += planes * word(args, X_G)
+            keys += planes * word(args, K_G)
+            y += planes * word(args, Y_G)
+            left -= planes
 
 
-def place_of_tap(places, key, base, offset) -> "int":
-    return base + word(places, key)
-
-
-def place_of_index(places, key, base, offset) -> "int":
-    return key - offset
+def place(places, key, base, offset) -> "int":
+    """Where in the block the element is that an output chose: by the number of its tap if there is a table of `places`, else by its index."""
+    if places:
+        return base + word(places, get_tap(key))
+    return get_index(key) - offset

@@ -218,16 +218,39 @@ def _greater(b, signed, x, y):
     return (b.icmp_signed if signed else b.icmp_unsigned)(">", x, y)
 
 
-def _extreme(sign):
-    """Maximum (+1) or minimum (-1): NaN wins, the first of equals stays (so 0.0 is not replaced by -0.0)."""
+def _extreme_of(sign):
+    """Code for the maximum (+1) or minimum (-1), where a NaN in v is lost: one maxps."""
 
     def emit(b, signed, acc, v):
         wins = _greater(b, signed, v, acc) if sign > 0 else _greater(b, signed, acc, v)
-        r = b.select(wins, v, acc)
+        return b.select(wins, v, acc)
+
+    return emit
+
+
+def _extreme(sign):
+    """Maximum (+1) or minimum (-1): NaN wins, the first of equals stays (so 0.0 is not replaced by -0.0)."""
+    two = _extreme_of(sign)
+
+    def emit(b, signed, acc, v):
+        r = two(b, signed, acc, v)
         if not _is_fp(v.type):
             return r
-        # r is one maxps. A constant NaN, because LLVM would merge two choices of v into mask arithmetic.
+        # A constant NaN, because LLVM would merge two choices of v into mask arithmetic.
         return b.select(b.fcmp_unordered("uno", v, v), _const(v.type, float("nan")), r)
+
+    return _generic(emit)
+
+
+def _extreme_3(sign):
+    """The same of three: one comparison finds a NaN in either of the later two."""
+    two = _extreme_of(sign)
+
+    def emit(b, signed, acc, v, w):
+        r = two(b, signed, two(b, signed, acc, v), w)
+        if not _is_fp(v.type):
+            return r
+        return b.select(b.fcmp_unordered("uno", v, w), _const(v.type, float("nan")), r)
 
     return _generic(emit)
 
@@ -287,6 +310,7 @@ def _present_extreme(sign):
 
 
 maximum, minimum = _extreme(+1), _extreme(-1)
+maximum_3, minimum_3 = _extreme_3(+1), _extreme_3(-1)
 beats_max, beats_min = _beats(+1), _beats(-1)
 present_maximum, present_minimum = _present_extreme(+1), _present_extreme(-1)
 present_beats_max, present_beats_min = _present_beats(+1), _present_beats(-1)
@@ -519,6 +543,34 @@ def spread_loader(stored, loaded, lanes):
         return result(address), codegen
 
     return load_2
+
+
+def block_loader(stored, loaded, lanes, block):
+    """`load(address)`: `block` neighbours of dtype `stored`, added in pairs of halves until `lanes` are left, as dtype `loaded`; `load_n(address, n)`: n < block of them."""
+    vector, result = ir.VectorType(_llvm(stored), block), Vec(scalar_type(loaded), lanes)
+
+    def folded(b, v):
+        while v.type.count > lanes:
+            half = v.type.count // 2
+            low, high = (
+                b.shuffle_vector(v, v, ir.Constant(ir.VectorType(I32, half), list(range(at, at + half))))
+                for at in (0, half)
+            )
+            v = _emit_add(b, True, low, high)
+        return convert(b, v, stored, loaded)
+
+    @intrinsic
+    def load(tc, addr):
+        return result(address), lambda ctx, b, sig, args: folded(b, _load(b, args[0], vector))
+
+    @intrinsic
+    def load_n(tc, addr, n):
+        def codegen(ctx, b, sig, args):
+            return folded(b, _load_n(b, args[0], args[1], vector, ir.Constant(vector, None)))
+
+        return result(address, types.int64), codegen
+
+    return load, load_n
 
 
 def partial_loader(stored, loaded, lanes, fill):

@@ -13,6 +13,30 @@ def as_is(v) -> "same":
     return v
 
 
+def merge_three(acc, v, w) -> "same":
+    return merge(merge(acc, v), w)
+
+
+def merge_three_later(acc, v, w) -> "same":
+    return merge_later(merge_later(acc, v), w)
+
+
+def no_four(a, b, c, d) -> "acc":
+    return tap(a, 0)
+
+
+def four_of(a, b, c, d) -> "acc":
+    return widened(add(add(load_narrow(a), load_narrow(b)), add(load_narrow(c), load_narrow(d))))
+
+
+def block_of(addr, key) -> "acc":
+    return add_block(addr)
+
+
+def block_of_n(addr, n, key) -> "acc":
+    return add_block_n(addr, n)
+
+
 def as_is_of(v, other) -> "same":
     return v
 

@@ -91,7 +91,12 @@ def prefetch(addr):
     pass
 
 
+def _three(choose):
+    return lambda acc, v, w: choose(choose(acc, v), w)
+
+
 maximum, minimum = _extreme(+1), _extreme(-1)
+maximum_3, minimum_3 = _three(maximum), _three(minimum)
 beats_max, beats_min = _beats(+1), _beats(-1)
 
 
@@ -174,6 +179,17 @@ def zip_high(x, y):
     return _zipped(x, y)[len(x) :]
 
 
+REGISTER = 32
+
+
+def permutes(size):
+    return True
+
+
+def permuter(dtype, places, lanes):
+    return lambda v, at, other: np.concatenate([v, other])[at]
+
+
 def word(base, i):
     return int(_read(base + 8 * i, "int64", 1)[0])
 
@@ -188,6 +204,17 @@ def loader(stored, loaded, lanes):
 
 def spread_loader(stored, loaded, lanes):
     return lambda addr: convert(_read(addr, stored, 2 * lanes - 1)[::2], stored, loaded)
+
+
+def block_loader(stored, loaded, lanes, block):
+    def load_n(addr, n):
+        v = np.zeros(block, _stored(stored))
+        v[:n] = _read(addr, stored, n)
+        while len(v) > lanes:
+            v = add(*np.split(v, 2))
+        return convert(v, stored, loaded)
+
+    return lambda addr: load_n(addr, block), load_n
 
 
 def partial_loader(stored, loaded, lanes, fill):

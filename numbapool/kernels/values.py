@@ -55,6 +55,10 @@ def nothing() -> "acc":
     return identity()
 
 
+def spot(low, high, places, key) -> "acc":
+    return permute(low, load_places(places), high)
+
+
 def even(low, high) -> "acc":
     return evens(low, high)
 

@@ -1,6 +1,6 @@
 """One window over a whole plane, whose elements lie in runs of neighbours: merged in registers, a vector per plane.
 
-Chains of merges are short and their ends are merged in pairs, as in pairwise summation: rounding errors grow with the logarithm of a plane's elements.
+What is read at a time is a *block*: a vector, or as many elements as may be added in their own precision before they are widened. Chains of merges are short and their ends are merged in pairs, as in pairwise summation: rounding errors grow with the logarithm of a plane's elements.
 The vectors of as many planes as a vector has lanes are then folded into one vector of results.
 """
 
@@ -13,12 +13,15 @@ TEMPLATE = True
 
 def one_run(source, key, n) -> "acc":
     """A run that is one chain of merges."""
-    acc = tap(source, key)
-    whole = n // LANES * LANES
-    for i in range(LANES, whole, LANES):
-        acc = merge_later(acc, tap(source + i * X_SIZE, key + i))
-    if whole < n:
-        acc = merge(acc, tap_n(source + whole * X_SIZE, n - whole, key + whole))
+    whole = n // BLOCK * BLOCK
+    if whole == 0:
+        acc = block_n(source, n, key)
+    else:
+        acc = block(source, key)
+        for i in range(BLOCK, whole, BLOCK):
+            acc = merge_later(acc, block(source + i * X_SIZE, key + i))
+        if whole < n:
+            acc = merge(acc, block_n(source + whole * X_SIZE, n - whole, key + whole))
     return acc
 
 
@@ -26,14 +29,14 @@ def add_run(source, key, n, stack, span, done) -> "int":
     """Merge a run of n elements into the stack, which holds `done` chains: a merged pair of 2^i of them per bit i. Returns how many it holds then."""
     i = 0
     while i < n:
-        stop = min(i + CHAIN * LANES, n)
-        if i + LANES <= n:
-            acc = tap(source + i * X_SIZE, key + i)
-            for j in range(i + LANES, stop - LANES + 1, LANES):
-                acc = merge_later(acc, tap(source + j * X_SIZE, key + j))
-            i += (stop - i) // LANES * LANES
+        stop = min(i + CHAIN * BLOCK, n)
+        if i + BLOCK <= n:
+            acc = block(source + i * X_SIZE, key + i)
+            for j in range(i + BLOCK, stop - BLOCK + 1, BLOCK):
+                acc = merge_later(acc, block(source + j * X_SIZE, key + j))
+            i += (stop - i) // BLOCK * BLOCK
         else:
-            acc = tap_n(source + i * X_SIZE, n - i, key + i)
+            acc = block_n(source + i * X_SIZE, n - i, key + i)
             i = n
         level, rest = 0, done
         while rest & 1:
@@ -57,14 +60,33 @@ def add_stack(stack, span, done, row, row_span, at):
     push(row, row_span, at, numbered(acc))
 
 
-def fold(row, span):
-    """The vectors of the row, one per plane, to one vector: a lane per plane."""
-    n = LANES // 2
+def two(low, high) -> "acc":
+    """Neighbouring lanes merged: the first half of the lanes is of one vector, the second of the other."""
+    return merge(even(low, high), odd(low, high, 0))
+
+
+def fold(row, span, n):
+    """2n vectors of the row, of as many planes together as they have lanes, to one vector: a lane per plane."""
     while n:
         for i in range(n):
-            low, high = pull(row, span, 2 * i * LANES, 0), pull(row, span, (2 * i + 1) * LANES, 0)
-            push(row, span, i * LANES, merge(even(low, high), odd(low, high, 0)))
+            folded = two(pull(row, span, 2 * i * LANES, 0), pull(row, span, (2 * i + 1) * LANES, 0))
+            push(row, span, i * LANES, folded)
         n //= 2
+
+
+def read_plane(args, source, n) -> "acc":
+    return numbered(one_run(source, word(args, KEY_BASE), n))
+
+
+def read_short(args, source, planes, n, row, span):
+    """Planes that are one run each: four at a time, which are folded to one vector before it is put away."""
+    step, last = word(args, X_G), planes - 1
+    for k in range(0, planes, 4):
+        b, c, d = min(k + 1, last), min(k + 2, last), min(k + 3, last)
+        low = two(read_plane(args, source + k * step, n), read_plane(args, source + b * step, n))
+        high = two(read_plane(args, source + c * step, n), read_plane(args, source + d * step, n))
+        push(row, span, k // 4 * LANES, two(low, high))
+    fold(row, span, LANES // 8)
 
 
 def band(args, slot, first_item, last_item):
@@ -78,7 +100,7 @@ def band(args, slot, first_item, last_item):
         word(word(args, D_TABLE), EXTENT) * word(word(args, H_TABLE), EXTENT), word(args, W_DIVISORS)
     )
     n, begin = word(args, RUN), word(args, BEFORE)
-    short = d_last - d_first == 1 and h_last - h_first == 1 and LANES <= n and n <= CHAIN * LANES
+    short = d_last - d_first == 1 and h_last - h_first == 1 and n <= CHAIN * BLOCK
     for item in range(first_item, last_item):
         entry = item // word(args, GROUPS)
         g = (item - entry * word(args, GROUPS)) * word(args, GROUP)
@@ -88,22 +110,21 @@ def band(args, slot, first_item, last_item):
         keys = word(args, K) + word(word(args, K_TABLE), entry)
         while g < last:
             planes = min(LANES, last - g)
-            for k in range(planes):
-                plane = source + (g + k) * word(args, X_G)
-                if short:
-                    here = plane + d_first * word(args, X_D) + h_first * word(args, X_H)
-                    push(row, span, k * LANES, numbered(one_run(here, word(args, KEY_BASE), n)))
-                    continue
-                done = 0
-                for d in range(d_first, d_last):
-                    for h in range(h_first, h_last):
-                        key = (d - d_first) * word(args, KEY_D_STEP) + (h - h_first) * word(args, KEY_H_STEP)
-                        here = plane + d * word(args, X_D) + h * word(args, X_H)
-                        done = add_run(here, word(args, KEY_BASE) + key, n, stack, stack_span, done)
-                add_stack(stack, stack_span, done, row, span, k * LANES)
-            for k in range(planes, LANES):
-                push(row, span, k * LANES, nothing())
-            fold(row, span)
+            if short:
+                here = source + g * word(args, X_G) + d_first * word(args, X_D) + h_first * word(args, X_H)
+                read_short(args, here, planes, n, row, span)
+            else:
+                for k in range(planes):
+                    plane = source + (g + k) * word(args, X_G)
+                    done = 0
+                    for d in range(d_first, d_last):
+                        for h in range(h_first, h_last):
+                            key = (d - d_first) * word(args, KEY_D_STEP)
+                            key += (h - h_first) * word(args, KEY_H_STEP) + word(args, KEY_BASE)
+                            here = plane + d * word(args, X_D) + h * word(args, X_H)
+                            done = add_run(here, key, n, stack, stack_span, done)
+                    add_stack(stack, stack_span, done, row, span, k * LANES)
+                fold(row, span, LANES // 2)
             acc = pull(row, span, 0, 0)
             to, to_keys = y + g * word(args, Y_G), keys + g * word(args, K_G)
             if word(args, DENSE):

@@ -1,0 +1,164 @@
+"""Plans for planes whose rows are of at most two vectors: what every row of results takes, and which lanes, as tables that all planes share."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from numbapool import dtypes
+from numbapool.backends import blocks
+from numbapool.backends.blocks import ITEM_BYTES, Room, address, assemble, divisors_of, kernel_name, size_of
+from numbapool.kernels import block, build
+from numbapool.reductions import AVG
+
+MOST_WORDS = 1024  # of a table, which shares the first-level cache with the planes
+HEAD = 4  # words of a line before its rows: how many they are, offsets in y and among the keys, the rows' part of the divisor
+NO_NUMBER = 2**30  # of no tap
+
+
+def fits(view, roles, types, rows):
+    """Whether a call can be carried out so. `rows` has for each array of the view how many columns its rows have and the size of its elements."""
+    from numbapool.kernels import bind, primitives
+
+    d, h, w = roles
+    most = 2 * bind.narrow_lanes(types)
+    widest = max(w.size, w.count) * view.inner
+    lines = d.count * h.count * (HEAD + 2 * d.most * h.most)
+    if (
+        not blocks.PERMUTE
+        or widest > most
+        or lines > MOST_WORDS
+        or not primitives.permutes(dtypes.itemsize(types.acc))
+    ):
+        return False
+    if w.size * view.inner == most and w.least < w.most:
+        return False  # no lane is left to stand for what is not there
+    return all(
+        (view.inner == 1 or step == item) and (columns == 1 or column == item * view.inner)
+        for (*_, column, step), (columns, item) in zip(view.steps, rows, strict=True)
+    )
+
+
+def plan(kernel, view, roles, types, weights, divisor, nbytes):
+    """The plan of a forward call, whose `view` is of x, y and the keys that are saved.
+
+    `weights` are what taps along D, H and W add to a key. `divisor` is None for sums, 0 for the windows' own extents. `nbytes` is the size of x.
+    """
+    d, h, w = roles
+    lines = _lines(view, d, h, lambda m, i, n, j: m * weights[0] + n * weights[1])
+    extents = w.table[:, block.EXTENT]
+    if divisor:
+        extents, lines[..., 3] = np.full(w.count, divisor), 1
+    return _merging(kernel, view, roles, types, lines, extents, weights[2], nbytes)
+
+
+def summing(view, roles, of, types, divisor, nbytes):
+    """The plan of the gradient of a sum, whose `view` is of dy and dx: `roles` are the windows that elements of dx have in dy, `of` those of the call.
+
+    `divisor` is what all sums are divided by, or None where every row of dy is divided as it is read. `nbytes` is the size of dx.
+    """
+    from numbapool.kernels import bind, narrow
+
+    d, h, w = (windows.table[:, block.EXTENT] for windows in of)
+    lines = _lines(view, roles[0], roles[1], lambda m, i, n, j: d[i] * h[j])
+    lines[..., 3] = 1
+    extents = w if divisor is None else np.full(roles[2].count, divisor)
+    name = kernel_name("avg", "narrow", types, "shares" if divisor is None else "")
+    kernel = build.kernel(narrow, lambda: bind.narrow(AVG, types, shares=divisor is None), name)
+    return _merging(kernel, view, roles, types, lines, extents, 0, nbytes)
+
+
+def selecting(view, roles, of, types, weights, nbytes):
+    """The plan of the gradient of a selecting reduction, whose `view` is of dy, dx and the keys."""
+    from numbapool.kernels import bind, chosen
+
+    d, h, w = roles
+    dy, dx, k = view.steps
+    lines = np.zeros((d.count, h.count, 2 + 3 * max(d.most * h.most, 1)), np.int64)
+    for i, j in np.ndindex(lines.shape[:2]):
+        rows = [
+            (od * dy[1] + oh * dy[2], od * k[1] + oh * k[2], m * weights[0] + n * weights[1])
+            for m, od in _numbered(d, of[0], i)
+            for n, oh in _numbered(h, of[1], j)
+        ]
+        lines[i, j, :2] = len(rows), i * dx[1] + j * dx[2]
+        lines[i, j, 2 : 2 + 3 * len(rows)] = np.ravel(rows)
+    numbers = _per_lane(
+        w, view.inner, types, NO_NUMBER, lambda i: [[n * weights[2]] for n, _ in _numbered(w, of[2], i)]
+    )
+    kernel = build.kernel(chosen, lambda: bind.chosen(types), kernel_name("any", "chosen", types))
+    places = {"SPOTS": _spots(w, view.inner, types), "PLACES_TABLE": numbers}
+    return _assembled(kernel, view, roles, types, lines, places, {}, nbytes)
+
+
+def _merging(kernel, view, roles, types, lines, extents, key, nbytes):
+    from numbapool.kernels import bind
+
+    divisors = divisors_of(extents, types, view.inner, 2 * bind.narrow_lanes(types))
+    fields = {"KEY_W": key, "W_DIVISORS": address(divisors)}
+    places = {"SPOTS": _spots(roles[2], view.inner, types)}
+    return _assembled(kernel, view, roles, types, lines, places, fields, nbytes, [divisors])
+
+
+def _assembled(kernel, view, roles, types, lines, places, fields, nbytes, keep=()):
+    """`places` are tables of a vector of lanes per vector of a row of results and tap along W, by field."""
+    w = roles[2]
+    plane = size_of([v.size for v in roles]) * view.inner * dtypes.itemsize(types.x)
+    group = min(max(ITEM_BYTES // plane, 1), view.outer)
+    fields = fields | {field: address(table) for field, table in places.items()} | {
+        "GROUPS": -(-view.outer // group), "GROUP": group, "OUTER": view.outer, "WIDTH": w.size * view.inner, "OUT_W": w.count * view.inner,
+        "TAPS_W": places["SPOTS"].shape[1], "LINES": address(lines), "LINE_STEP": lines.itemsize * lines.shape[-1], "LINE_COUNT": lines.shape[0] * lines.shape[1],
+    }  # fmt: skip
+    for letter, steps, table in zip("XYK", view.steps, view.tables, strict=False):
+        fields |= {f"{letter}_TABLE": address(table), f"{letter}_G": steps[0]}
+    fields.setdefault("K_TABLE", fields["Y_TABLE"])  # of keys that are not there
+    items = len(view.tables[0]) * fields["GROUPS"]
+    keep = [lines, *places.values(), *keep, view.tables]
+    return assemble(kernel, fields, keep, items, Room(), nbytes, view.axes)
+
+
+def _lines(view, d, h, number):
+    """The lines of all rows of results: their heads, then of each row of x its offset and its `number`, a function of tap and element along D and H."""
+    x, y, k = (*view.steps, (0,) * 5)[:3]
+    lines = np.zeros((d.count, h.count, HEAD + 2 * d.most * h.most), np.int64)
+    for od, oh in np.ndindex(lines.shape[:2]):
+        rows = [(i * x[1] + j * x[2], number(m, i, n, j)) for m, i in _taps(d, od) for n, j in _taps(h, oh)]
+        extent = d.table[od, block.EXTENT] * h.table[oh, block.EXTENT]
+        lines[od, oh, :HEAD] = len(rows), od * y[1] + oh * y[2], od * k[1] + oh * k[2], extent
+        lines[od, oh, HEAD : HEAD + 2 * len(rows)] = np.ravel(rows)
+    return lines
+
+
+def _taps(windows, o):
+    """The taps of window o that fall on elements, as (number, element)."""
+    start, stop, first, _ = (int(n) for n in windows.table[o])
+    return [(first + k, i) for k, i in enumerate(range(start, stop, windows.step))]
+
+
+def _numbered(transposed, windows, i):
+    """The windows that cover element i, as (number of the tap that falls on it, window)."""
+    _, stride, before = windows.sliding
+    return [((i + before - o * stride) // windows.step, o) for _, o in _taps(transposed, i)]
+
+
+def _spots(w, inner, types):
+    """Which element of a row of x each tap of each element of a row of results falls on; the one behind the last is none."""
+    from numbapool.kernels import bind
+
+    def elements(o):
+        taps = dict(_taps(w, o))
+        return [range(taps[t] * inner, (taps[t] + 1) * inner) if t in taps else none for t in range(w.most)]
+
+    none = [min(w.size * inner, 2 * bind.narrow_lanes(types) - 1)] * inner
+    return _per_lane(w, inner, types, none[0], elements)
+
+
+def _per_lane(w, inner, types, default, values):
+    """A table of vectors (vector of a row of results, tap along W): ``values(o)`` are those of window o, per tap one or one per inner element."""
+    from numbapool.kernels import bind
+
+    lanes = bind.narrow_lanes(types)
+    table = np.full((max(w.most, 1), 2 * lanes), default, bind.places_dtype(types))
+    for o in range(w.count):
+        for t, value in enumerate(values(o)):
+            table[t, o * inner : (o + 1) * inner] = value
+    return np.ascontiguousarray(table.reshape(-1, 2, lanes).transpose(1, 0, 2))
