@@ -21,6 +21,7 @@ needs_numba_cuda = pytest.mark.skipif(
 )
 
 
+@needs_numba_cuda  # not for the simulator's sake: it takes minutes, and belongs to the run for CUDA
 def test_simulator():
     """All of tests/cuda, where device memory is the host's."""
     environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "PYTEST_ADDOPTS": ""}
