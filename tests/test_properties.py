@@ -163,7 +163,7 @@ def test_batches_do_not_know_each_other(call, copies):
 
 @given(calls(dtypes=("float32",)), st.data())
 def test_out_of_any_strides(call, data):
-    _, fn, x, options = call
+    op, fn, x, options = call
     y = getattr(nbp, fn)(x, **options)
     order = data.draw(st.permutations(range(y.ndim)))
     steps = [data.draw(st.sampled_from((1, 2, -1))) for _ in range(y.ndim)]
@@ -171,6 +171,10 @@ def test_out_of_any_strides(call, data):
     out = memory[tuple(slice(None, None, s) for s in steps)].transpose(np.argsort(order))
     assert out.shape == y.shape
     assert getattr(nbp, fn)(x, **options, out=out) is out
-    np.testing.assert_array_equal(out, y)
+    if op in ("max", "min"):
+        np.testing.assert_array_equal(out, y)
+    else:  # how memory lies may decide in which order elements are added
+        bound = 2.0**-21 * np.abs(getattr(nbp, fn)(np.abs(x), **options)) + np.spacing(np.abs(y))
+        assert np.all((np.abs(out - y) <= bound) | ((out == y) | (np.isnan(out) & np.isnan(y))))
     out[...] = 7
     assert (memory == 7).all()
