@@ -4,7 +4,7 @@ import inspect
 
 import numpy as np
 import pytest
-from cases import DTYPES, FLOATS, array, same_bits
+from cases import DTYPES, FLOATS, THOROUGH, array, same_bits
 
 import numbapool as nbp
 from numbapool.testing import check, check_vjp, gradcheck
@@ -35,6 +35,11 @@ GLOBAL_CASES = [
 ]  # fmt: skip
 
 
+def _slow_but(kept):
+    """All dtypes, those that are not `kept` only with --slow: every kernel takes a second or two to compile."""
+    return [pytest.param(d, marks=() if d in kept else pytest.mark.slow) for d in DTYPES]
+
+
 def _dy(y, dtype="float32"):
     return array((y[0] if isinstance(y, tuple) else y).shape, dtype, seed=1)
 
@@ -55,7 +60,7 @@ def test_adaptive(n, shape, size, axes):
             check_vjp(f"adaptive_{op}_pool{n}d", x, (size,), {"axes": axes}, dy)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", _slow_but(("bool", "int8", "int64", "uint8", *FLOATS)))
 def test_adaptive_dtype(dtype):
     for n, shape, size, axes in SOME:
         x = array(shape, dtype, "ties")
@@ -107,8 +112,10 @@ def test_global(shape, axes, keepdims):
             assert pullback(np.ones_like(y)).shape == x.shape
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("op", GLOBALS)
+@pytest.mark.parametrize(
+    ("op", "dtype"),
+    [pytest.param(op, *d.values, marks=d.marks) for op in GLOBALS for d in _slow_but(THOROUGH[op])],
+)
 def test_global_dtype(op, dtype):
     for shape, axes in GLOBAL_CASES[:4]:
         x = array(shape, dtype, "ties")
