@@ -1,9 +1,14 @@
-"""Small planes and wide strides on machines with other permutations than this one's: in registers of AVX2, or through memory."""
+"""Small planes and wide strides: rows at the borders of their vectors, and other permutations than this machine's, in registers of AVX2 or through memory."""
 
 import platform
 from pathlib import Path
 
+import numpy as np
 import pytest
+from cases import array
+
+import numbapool as nbp
+from numbapool.testing import check, check_vjp
 
 CPU = Path("/proc/cpuinfo")
 
@@ -40,3 +45,40 @@ def test_other_machines(run_python, target, dtypes):
         pytest.skip("no AVX2 on this machine")
     features = "+avx2,+fma,+f16c,+bmi,+bmi2" if target == "haswell" else ""
     run_python(_CODE, target, dtypes, NUMBA_CPU_NAME=target, NUMBA_CPU_FEATURES=features)
+
+
+def _windows(sizes):
+    """kernel_size and options of windows over two axes of these sizes."""
+    for kernel in ((1, 1), (2, 1), (1, 2), tuple(sizes)):
+        if all(k <= n for k, n in zip(kernel, sizes, strict=True)):
+            yield kernel, {}
+            yield kernel, {"divisor_override": 5}
+    yield 3, {"padding": 1}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rows_that_fill_their_vectors(dtype, permute):
+    """Rows of as many elements as one and two vectors have lanes, one less and one more; made of columns or of inner elements."""
+    permute(True)
+    lanes = 32 // np.dtype(dtype).itemsize
+    for n in (lanes - 1, lanes, lanes + 1, 2 * lanes - 1, 2 * lanes, 2 * lanes + 1):
+        for shape, axes in (
+            ((2, 3, n), (1, 2)),
+            ((2, 3, 1, n), (1, 2)),
+            ((2, 3, 2, n // 2), (1, 2)),
+            ((1, 2, n), (0, 1)),
+        ):
+            x = array(shape, dtype, "ties")
+            for kernel, options in _windows([shape[a] for a in axes]):
+                for op in ("avg",) if "divisor_override" in options else ("avg", "max"):
+                    given = {**options, "axes": axes, "stride": 1}
+                    y = check(f"{op}_pool2d", x, kernel, **given)
+                    check_vjp(f"{op}_pool2d", x, (kernel,), given, array(y.shape, dtype, "ties", seed=1))
+
+
+def test_gradients_keep_no_sign_of_zero():
+    """However a gradient is gathered, it is a sum that begins with 0."""
+    for shape, window in (((3,), 3), ((2, 40), 3), ((2, 40), 20), ((2, 9), 3)):
+        x = array(shape, "float32")
+        y, pullback = nbp.vjp(nbp.max_pool1d, x, window)
+        assert not np.signbit(pullback(np.full_like(y, -0.0))).any()

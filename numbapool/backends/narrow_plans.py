@@ -93,7 +93,8 @@ def selecting(view, roles, of, types, weights, nbytes):
 def _merging(kernel, view, roles, types, lines, extents, key, nbytes):
     from numbapool.kernels import bind
 
-    divisors = divisors_of(extents, types, view.inner, 2 * bind.narrow_lanes(types))
+    # One per lane, whatever `inner`: rows are always divided by vectors.
+    divisors = divisors_of(np.repeat(extents, view.inner), types, 1, 2 * bind.narrow_lanes(types))
     fields = {"KEY_W": key, "W_DIVISORS": address(divisors)}
     places = {"SPOTS": _spots(roles[2], view.inner, types)}
     return _assembled(kernel, view, roles, types, lines, places, fields, nbytes, [divisors])

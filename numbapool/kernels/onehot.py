@@ -14,9 +14,9 @@ def place_of(key, small) -> "int":
 
 
 def there(dy, place, first) -> "acc":
-    """A vector of dx, from element `first` of the plane on."""
+    """A vector of dx, from element `first` of the plane on: a sum that begins with 0, as everywhere, so -0.0 becomes 0.0."""
     chosen = ties(lane_keys(splat_k(first)), splat_k(place))
-    return pick(chosen, splat_a(get_x(dy)), identity())
+    return pick(chosen, add(identity(), splat_a(get_x(dy))), identity())
 
 
 def band(args, slot, first_item, last_item):
