@@ -17,7 +17,9 @@ from numbapool.backends.blocks import (
 )
 from numbapool.kernels import block, build
 
-BUDGET = 128 * 1024  # bytes of scratch memory, which stay in the second-level cache
+BUDGET = (
+    64 * 1024
+)  # bytes of scratch memory: rows of dx are put together of phases that are still in the cache
 MOST_TAPS = 16  # every tap costs every element a comparison
 SHORTEST_RUN = 16  # elements of an inner axis that are worth a vector
 
