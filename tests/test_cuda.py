@@ -74,17 +74,19 @@ def test_ptx(run_python, dtypes, capability):
     """Every kernel compiles; none keeps anything in local memory or calls what could be inlined; float64 only where it is asked for; vectors where promised."""
     run_python(
         """
-        import sys
+        import re, sys
         from numbapool.cli import ptx
         dtypes, capability = sys.argv[1].split(','), tuple(map(int, sys.argv[2].split('.')))
+        def element(name):
+            return re.search('b?float[136][0-9]|u?int[0-9]+|bool', name).group()
         for kernel in ptx.usual(dtypes=dtypes):
             one = ptx.compiled(kernel, capability)
             assert not one.local, (kernel.name, 'local memory')
             raised = kernel.name.startswith('lp2.5')  # by NVIDIA's library, which does not inline all of it
             assert raised or not one.calls, (kernel.name, 'calls')
-            widened = '_masked_' in kernel.name  # may sum in float64
-            halves = not widened and any(n in kernel.name for n in ('float32', 'float16'))
-            assert not (halves and one.doubles), (kernel.name, one.doubles, 'instructions on float64')
+            widened = '_masked_' in kernel.name or element(kernel.name) not in ('float32', 'float16', 'bfloat16')
+            if not widened:
+                assert not one.doubles, (kernel.name, one.doubles, 'instructions on float64')
             if '_aligned' in kernel.name:
                 assert one.vectors, (kernel.name, 'no vector load or store')
         """,

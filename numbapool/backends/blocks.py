@@ -205,6 +205,16 @@ def look_ahead(fields, view, **nbytes):
         fields[f"AHEAD_{letter}"] = rounded_up(ahead, LINE)
 
 
+def in_groups(view, letters, nbytes):
+    """The fields of kernels that do a plane at a time (`kernels/each.py`), each of about `nbytes`; `letters` name the arrays in the order of the view."""
+    group = min(max(ITEM_BYTES // nbytes, 1), view.outer)
+    fields = {"GROUPS": -(-view.outer // group), "GROUP": group, "OUTER": view.outer}
+    for letter, steps, table in zip(letters, view.steps, view.tables, strict=False):
+        fields |= {f"{letter}_TABLE": address(table), f"{letter}_G": steps[0]}
+    fields.setdefault("K_TABLE", fields["Y_TABLE"])  # of keys that are not there
+    return fields, len(view.tables[0]) * fields["GROUPS"]
+
+
 def count_items(fields, view):
     n = len(view.tables[0])
     for field in ("GROUPS", "TILES_I", "TILES_W", "OUT_D", "BLOCKS_H"):

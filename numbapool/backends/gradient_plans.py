@@ -17,6 +17,7 @@ from numbapool.backends.blocks import (
     assemble,
     count_items,
     divisors_of,
+    in_groups,
     kernel_name,
     key_steps,
     look_ahead,
@@ -179,13 +180,10 @@ def _onehot(view, n, types, key):
     from numbapool.kernels import bind, onehot
 
     kernel = build.kernel(onehot, lambda: bind.onehot(types), kernel_name("any", "onehot", types))
-    group = min(max(ITEM_BYTES // (n * dtypes.itemsize(types.y)), 1), view.outer)
-    fields = {"GROUPS": -(-view.outer // group), "GROUP": group, "OUTER": view.outer, "RUN": n, "PLACES_TABLE": key == "places"}  # fmt: skip
-    for letter, steps, table in zip("YXK", view.steps, view.tables, strict=True):
-        fields |= {f"{letter}_TABLE": address(table), f"{letter}_G": steps[0]}
-    items = len(view.tables[0]) * fields["GROUPS"]
-    nbytes = n * view.outer * len(view.tables[0]) * dtypes.itemsize(types.y)
-    return assemble(kernel, fields, [view.tables], items, Room(), nbytes)
+    plane = n * dtypes.itemsize(types.y)
+    fields, items = in_groups(view, "YXK", plane)
+    fields |= {"RUN": n, "PLACES_TABLE": key == "places"}
+    return assemble(kernel, fields, [view.tables], items, Room(), plane * view.outer * len(view.tables[0]))
 
 
 @lru_cache(maxsize=512)

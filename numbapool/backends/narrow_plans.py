@@ -6,7 +6,7 @@ import numpy as np
 
 from numbapool import dtypes
 from numbapool.backends import blocks
-from numbapool.backends.blocks import ITEM_BYTES, Room, address, assemble, divisors_of, kernel_name, size_of
+from numbapool.backends.blocks import Room, address, assemble, divisors_of, in_groups, kernel_name, size_of
 from numbapool.kernels import block, build
 from numbapool.reductions import AVG
 
@@ -104,15 +104,11 @@ def _assembled(kernel, view, roles, types, lines, places, fields, nbytes, keep=(
     """`places` are tables of a vector of lanes per vector of a row of results and tap along W, by field."""
     w = roles[2]
     plane = size_of([v.size for v in roles]) * view.inner * dtypes.itemsize(types.x)
-    group = min(max(ITEM_BYTES // plane, 1), view.outer)
-    fields = fields | {field: address(table) for field, table in places.items()} | {
-        "GROUPS": -(-view.outer // group), "GROUP": group, "OUTER": view.outer, "WIDTH": w.size * view.inner, "OUT_W": w.count * view.inner,
-        "TAPS_W": places["SPOTS"].shape[1], "LINES": address(lines), "LINE_STEP": lines.itemsize * lines.shape[-1], "LINE_COUNT": lines.shape[0] * lines.shape[1],
+    groups, items = in_groups(view, "XYK", plane)
+    fields = fields | groups | {field: address(table) for field, table in places.items()} | {
+        "WIDTH": w.size * view.inner, "OUT_W": w.count * view.inner, "TAPS_W": places["SPOTS"].shape[1],
+        "LINES": address(lines), "LINE_STEP": lines.itemsize * lines.shape[-1], "LINE_COUNT": lines.shape[0] * lines.shape[1],
     }  # fmt: skip
-    for letter, steps, table in zip("XYK", view.steps, view.tables, strict=False):
-        fields |= {f"{letter}_TABLE": address(table), f"{letter}_G": steps[0]}
-    fields.setdefault("K_TABLE", fields["Y_TABLE"])  # of keys that are not there
-    items = len(view.tables[0]) * fields["GROUPS"]
     keep = [lines, *places.values(), *keep, view.tables]
     return assemble(kernel, fields, keep, items, Room(), nbytes, view.axes)
 

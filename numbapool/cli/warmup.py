@@ -34,6 +34,9 @@ WINDOWS = [
     (31, 1, 15, (0, 1)),
 ]
 
+# The same for planes whose rows are a few elements.
+SMALL_WINDOWS = [(2, 2, 0), (3, 2, 1)]
+
 # op: function, arguments, keywords
 MORE: dict[str, list[tuple[str, tuple[Any, ...], dict[str, Any]]]] = {
     "max": [("global_max_pool", (), {"axes": axes}) for axes in ((-2, -1), (0, 1))],
@@ -80,31 +83,44 @@ def _calls(op: str, dtype: np.dtype) -> Iterator[tuple[str, tuple[Any, ...], dic
     yield from MORE.get(op, ())
 
 
+def _small_calls(op: str) -> Iterator[tuple[str, tuple[Any, ...], dict[str, Any]]]:
+    """What to call with arrays of small planes."""
+    for window in SMALL_WINDOWS if op != "lp" else ():
+        yield f"{op}_pool2d", window, {}
+        if op in ("max", "min"):
+            yield f"{op}_pool2d", window, {"return_indices": True}
+
+
+def _arrays(op: str, calls: list[Any], dtype: np.dtype) -> Iterator[tuple[np.ndarray, list[Any]]]:
+    yield np.ones((48, 48, 40), dtype), calls
+    yield np.ones((48, 7, 7), dtype), list(_small_calls(op))
+
+
 def _steps(ops: Sequence[str], dtypes: Sequence[str]) -> Iterator[tuple[str, Callable[[], None]]]:
     for dtype in map(np.dtype, dtypes):
         for op in ops:
             if calls := list(_calls(op, dtype)):
-                yield f"{op} {dtype}", partial(_forward, calls, dtype)
+                yield f"{op} {dtype}", partial(_forward, op, calls, dtype)
                 if dtype.kind == "f":
-                    yield f"{op} {dtype} backward", partial(_backward, calls, dtype)
+                    yield f"{op} {dtype} backward", partial(_backward, op, calls, dtype)
 
 
-def _forward(calls: list[Any], dtype: np.dtype) -> None:
+def _forward(op: str, calls: list[Any], dtype: np.dtype) -> None:
     import numbapool as nbp
 
-    x = np.ones((48, 48, 40), dtype)
-    for name, args, options in calls:
-        getattr(nbp, name)(x, *args, **options)
+    for x, some in _arrays(op, calls, dtype):
+        for name, args, options in some:
+            getattr(nbp, name)(x, *args, **options)
 
 
-def _backward(calls: list[Any], dtype: np.dtype) -> None:
+def _backward(op: str, calls: list[Any], dtype: np.dtype) -> None:
     import numbapool as nbp
 
-    x = np.ones((48, 48, 40), dtype)
-    for name, args, options in calls:
-        if "return_indices" not in options:
-            y, pullback = nbp.vjp(getattr(nbp, name), x, *args, **options)
-            pullback(y)
+    for x, some in _arrays(op, calls, dtype):
+        for name, args, options in some:
+            if "return_indices" not in options:
+                y, pullback = nbp.vjp(getattr(nbp, name), x, *args, **options)
+                pullback(y)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ the rows add to the number of a tap.
 # ruff: noqa: F403, F405 - free names are bound by the builder
 
 from numbapool.kernels.block import *
+from numbapool.kernels.each import *
 
 TEMPLATE = True
 
@@ -37,28 +38,15 @@ def shares(args, line, dy, keys, n, spots, numbers) -> "acc":
     return acc
 
 
-def band(args, slot, first_item, last_item):
-    """Items are groups of planes."""
+def plane(args, dy, dx, keys):
     n, columns = word(args, WIDTH), word(args, OUT_W)
-    columns_low, columns_high = min(columns, LANES), columns - LANES
     spots, numbers = word(args, SPOTS), word(args, PLACES_TABLE)
-    lines, step, count = word(args, LINES), word(args, LINE_STEP), word(args, LINE_COUNT)
     far = word(args, TAPS_W) * SPOT_BYTES
-    for item in range(first_item, last_item):
-        entry = item // word(args, GROUPS)
-        g = (item - entry * word(args, GROUPS)) * word(args, GROUP)
-        dy = word(args, X) + word(word(args, X_TABLE), entry) + g * word(args, X_G)
-        dx = word(args, Y) + word(word(args, Y_TABLE), entry) + g * word(args, Y_G)
-        keys = word(args, K) + word(word(args, K_TABLE), entry) + g * word(args, K_G)
-        for _ in range(min(word(args, GROUP), word(args, OUTER) - g)):
-            line = lines
-            for _ in range(count):
-                to = dx + word(line, 1)
-                store_y_n(to, shares(args, line, dy, keys, n, spots, numbers), columns_low)
-                if columns_high > 0:
-                    acc = shares(args, line, dy, keys, n, spots + far, numbers + far)
-                    store_y_n(to + LANES * Y_SIZE, acc, columns_high)
-                line += step
-            dy += word(args, X_G)
-            dx += word(args, Y_G)
-            keys += word(args, K_G)
+    line, step = word(args, LINES), word(args, LINE_STEP)
+    for _ in range(word(args, LINE_COUNT)):
+        to = dx + word(line, 1)
+        store_y_n(to, shares(args, line, dy, keys, n, spots, numbers), min(columns, LANES))
+        if columns > LANES:
+            acc = shares(args, line, dy, keys, n, spots + far, numbers + far)
+            store_y_n(to + LANES * Y_SIZE, acc, columns - LANES)
+        line += step

@@ -7,6 +7,7 @@ how many rows of x it takes, where it goes in y and among the keys, the rows' pa
 # ruff: noqa: F403, F405 - free names are bound by the builder
 
 from numbapool.kernels.block import *
+from numbapool.kernels.each import *
 
 TEMPLATE = True
 
@@ -50,7 +51,7 @@ def across(low, high, spots, taps, key) -> "acc":
     return acc
 
 
-def plane(args, source, y, keys):
+def short_plane(args, source, y, keys):
     """A plane whose rows, and those of its results, are of one vector."""
     n, columns, taps, key = word(args, WIDTH), word(args, OUT_W), word(args, TAPS_W), word(args, KEY_W)
     spots, divisors = word(args, SPOTS), word(args, W_DIVISORS)
@@ -82,20 +83,8 @@ def wide_plane(args, source, y, keys):
         line += step
 
 
-def band(args, slot, first_item, last_item):
-    """Items are groups of planes."""
-    short = max(word(args, WIDTH), word(args, OUT_W)) <= LANES
-    for item in range(first_item, last_item):
-        entry = item // word(args, GROUPS)
-        g = (item - entry * word(args, GROUPS)) * word(args, GROUP)
-        source = word(args, X) + word(word(args, X_TABLE), entry) + g * word(args, X_G)
-        y = word(args, Y) + word(word(args, Y_TABLE), entry) + g * word(args, Y_G)
-        keys = word(args, K) + word(word(args, K_TABLE), entry) + g * word(args, K_G)
-        for _ in range(min(word(args, GROUP), word(args, OUTER) - g)):
-            if short:
-                plane(args, source, y, keys)
-            else:
-                wide_plane(args, source, y, keys)
-            source += word(args, X_G)
-            y += word(args, Y_G)
-            keys += word(args, K_G)
+def plane(args, source, y, keys):
+    if max(word(args, WIDTH), word(args, OUT_W)) <= LANES:
+        short_plane(args, source, y, keys)
+    else:
+        wide_plane(args, source, y, keys)

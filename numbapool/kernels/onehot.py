@@ -3,6 +3,7 @@
 # ruff: noqa: F403, F405 - free names are bound by the builder
 
 from numbapool.kernels.block import *
+from numbapool.kernels.each import *
 
 TEMPLATE = True
 
@@ -19,23 +20,11 @@ def there(dy, place, first) -> "acc":
     return pick(chosen, add(identity(), splat_a(get_x(dy))), identity())
 
 
-def band(args, slot, first_item, last_item):
-    """Items are groups of planes."""
-    n = word(args, RUN)
-    for item in range(first_item, last_item):
-        entry = item // word(args, GROUPS)
-        g = (item - entry * word(args, GROUPS)) * word(args, GROUP)
-        dy = word(args, X) + word(word(args, X_TABLE), entry) + g * word(args, X_G)
-        dx = word(args, Y) + word(word(args, Y_TABLE), entry) + g * word(args, Y_G)
-        keys = word(args, K) + word(word(args, K_TABLE), entry) + g * word(args, K_G)
-        for _ in range(min(word(args, GROUP), word(args, OUTER) - g)):
-            place = place_of(keys, word(args, PLACES_TABLE))
-            if n < LANES:
-                store_y_n(dx, there(dy, place, 0), n)
-            else:
-                for j in range(0, n, LANES):
-                    i = min(j, n - LANES)
-                    store_y(dx + i * Y_SIZE, there(dy, place, i))
-            dy += word(args, X_G)
-            dx += word(args, Y_G)
-            keys += word(args, K_G)
+def plane(args, dy, dx, keys):
+    n, place = word(args, RUN), place_of(keys, word(args, PLACES_TABLE))
+    if n < LANES:
+        store_y_n(dx, there(dy, place, 0), n)
+    else:
+        for j in range(0, n, LANES):
+            i = min(j, n - LANES)
+            store_y(dx + i * Y_SIZE, there(dy, place, i))
