@@ -12,14 +12,14 @@ SCRIPT = """
 import json, sys
 from numbapool import reductions
 from numbapool.backends.gradient_plans import Factors
-from numbapool.kernels import bind, build, large, narrow, phases, rows, spread
+from numbapool.kernels import bind, build, large, narrow, phases, rows, runs, spread
 
 def kernel(name, dtype, form, key):
     if form is spread:
         types = reductions.AVG.types(dtype, dtype, False)
         factors = Factors(reductions.Elements(where=True), sums=dtype) if name == "where" else Factors()
         return build.assembly(form, bind.summing(types, factors), "test")
-    if form is phases:
+    if form in (phases, runs):
         return build.assembly(form, bind.phases(reductions.AVG.types(dtype, dtype, False)), "test")
     reduction = getattr(reductions, name)
     types = reduction.types(dtype, None, form is large)
@@ -27,7 +27,7 @@ def kernel(name, dtype, form, key):
         return build.assembly(form, bind.narrow(reduction, types, key), "test")
     return build.assembly(form, bind.forward(reduction, types, key), "test")
 
-modules = {m.__name__.split(".")[-1]: m for m in (rows, large, spread, narrow, phases)}
+modules = {m.__name__.split(".")[-1]: m for m in (rows, large, spread, narrow, phases, runs)}
 print(json.dumps([kernel(n, d, modules[f], k) for n, d, f, k in json.loads(sys.argv[1])]))
 """
 
@@ -88,6 +88,7 @@ CASES = [
     ("MAX", "float32", "narrow", None),
     ("AVG", "float32", "narrow", None),
     ("any", "float32", "phases", None),
+    ("any", "float32", "runs", None),
 ]
 
 
@@ -98,7 +99,7 @@ def test_loops(target):
     for case, assembly in zip(CASES, assemblies(target, CASES), strict=True):
         packed = re.compile(PACKED[target][case[1]])
         loops = [loop for loop in inner_loops(assembly) if any(packed.search(line) for line in loop)]
-        assert len(loops) >= (1 if case[2] == "phases" else 2), case  # phases add in one place
+        assert len(loops) >= (1 if case[0] == "any" else 2), case  # gradients add in one place
         for loop in loops:
             bad = [line for line in loop if SCALAR.match(line) or CALL.match(line)]
             assert not bad, (case, bad)

@@ -5,7 +5,7 @@ import pytest
 from cases import ALL, FLOATS, KERNEL_PATHS, OPS, Case, array, dtype_of, parametrize, same_bits
 
 import numbapool as nbp
-from numbapool.backends import gradient_plans, narrow_plans, phase_plans, plans
+from numbapool.backends import gradient_plans, narrow_plans, phase_plans, plans, run_plans
 from numbapool.kernels import block, build
 from numbapool.reductions import AVG
 from numbapool.testing import check_vjp, gradcheck, reference, reference_vjp
@@ -285,16 +285,19 @@ def test_rows_of_a_plane_go_together_only_where_the_kernel_does_so(permute):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_all_ways_of_selecting_give_the_same_bits(dtype, permute, monkeypatch):
-    """In order, in registers, by phases, by scattering: how a gradient is gathered does not show."""
+    """In order, in registers, along an inner axis, by phases, by scattering: how a gradient is gathered does not show."""
     permute(True)
-    never = (gradient_plans, "_is_onehot"), (narrow_plans, "fits"), (phase_plans, "fits")
-    for shape, window in (
-        ((5, 3, 7, 7), (3, 2, 1)),
-        ((5, 3, 7, 7), (2, 1)),
-        ((2, 3, 7, 7), (7,)),
-        ((3, 6, 12), (4, 3, 2)),
+    never = [(p, "fits") for p in (narrow_plans, run_plans, phase_plans)] + [(gradient_plans, "_is_onehot")]
+    for shape, window, axes in (
+        ((5, 3, 7, 7), (3, 2, 1), (-2, -1)),
+        ((5, 3, 7, 7), (2, 1), (-2, -1)),
+        ((2, 3, 7, 7), (7,), (-2, -1)),
+        ((3, 6, 12), (4, 3, 2), (-2, -1)),
+        ((2, 7, 9, 70), (3, 2, 1), (1, 2)),
+        ((2, 7, 9, 35), (3, 1, 2, 2), (1, 2)),
+        ((2, 7, 9, 17), (6, 1, 3), (1, 2)),
     ):
-        y, pullback = nbp.vjp(nbp.max_pool2d, array(shape, dtype, "ties"), *window)
+        y, pullback = nbp.vjp(nbp.max_pool2d, array(shape, dtype, "ties"), *window, axes=axes)
         dy = array(y.shape, dtype, seed=1)
         dy.flat[::3] = -0.0
         results = []
@@ -307,4 +310,4 @@ def test_all_ways_of_selecting_give_the_same_bits(dtype, permute, monkeypatch):
         assert all(same_bits(other, results[0]) for other in results[1:])
     gradient_plans.selecting.cache_clear()
     ways = {k.name.split("_")[1] for k in build.kernels() if k.name.startswith("any_")}
-    assert ways >= {"onehot", "chosen", "phases", "scatter"}
+    assert ways >= {"onehot", "chosen", "runs", "phases", "scatter"}

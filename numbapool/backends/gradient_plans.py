@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from numbapool import dtypes
-from numbapool.backends import narrow_plans, phase_plans
+from numbapool.backends import narrow_plans, phase_plans, run_plans
 from numbapool.backends.blocks import (
     ITEM_BYTES,
     Room,
@@ -202,9 +202,10 @@ def selecting(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, k
         nbytes = size_of(shape) * dtypes.itemsize(x_name)
         if narrow_plans.fits(turned, of_dx, types, rows):
             return narrow_plans.selecting(turned, of_dx, (d, h, w), types, weights, nbytes)
-        if size_of([v.most for v in windows]) <= phase_plans.MOST_TAPS and phase_plans.fits(
-            turned, (d, h, w), [item for _, item in rows]
-        ):
+        taps, items = size_of([v.most for v in windows]), [item for _, item in rows]
+        if run_plans.fits(turned, taps, items):
+            return run_plans.selecting(turned, (d, h, w), types, weights, nbytes)
+        if phase_plans.fits(turned, (d, h, w), taps, items):
             return phase_plans.selecting(turned, (d, h, w), types, weights, nbytes)
     name = kernel_name("any", "scatter", types)
     kernel = build.kernel(scatter, lambda: bind.selecting(types), name)

@@ -21,17 +21,15 @@ BUDGET = (
     64 * 1024
 )  # bytes of scratch memory: rows of dx are put together of phases that are still in the cache
 MOST_TAPS = 16  # every tap costs every element a comparison
-SHORTEST_RUN = 16  # elements of an inner axis that are worth a vector
 
 
-def fits(view, of, items):
-    """Whether a call can be carried out so: `view` is of dy, dx and the saved taps, `items` are the sizes of their elements."""
-    w = of[2]
-    if not (view.inner >= SHORTEST_RUN or (view.inner == 1 and w.sliding[1] <= 2)):
-        return False
-    return all(
-        (view.inner == 1 or step == item) and column == item * view.inner
-        for (*_, column, step), item in zip(view.steps, items, strict=True)
+def fits(view, of, taps, items):
+    """Whether a call can be carried out so: `view` is of dy, dx and the saved taps, `items` are the sizes of their elements; windows have so many `taps`."""
+    return (
+        taps <= MOST_TAPS
+        and view.inner == 1
+        and of[2].sliding[1] <= 2
+        and all(column == item for (*_, column, _), item in zip(view.steps, items, strict=True))
     )
 
 
@@ -59,16 +57,13 @@ def selecting(view, of, types, weights, nbytes):
     slices = max(td.most, 1)
     # What a row of a phase takes: dy and taps of every plane that touches it, and its phases along W.
     cost = columns * (slices * (acc + 1) + stride_w * acc)
-    tile_i = min(view.inner, max(BUDGET // (2 * cost * (1 + lead)) // lanes * lanes, lanes))
-    tile_i = -(-view.inner // -(-view.inner // tile_i))
-    rows = int(np.clip(BUDGET // (cost * tile_i) - lead, 1, groups_h))
+    rows = int(np.clip(BUDGET // cost - lead, 1, groups_h))
     rows = -(-groups_h // -(-groups_h // rows))
-    pitch = columns * tile_i
-    elements = slices * (rows + lead) * pitch + 2 * margin * tile_i + 2 * lanes
-    plane = size_of([v.size for v in of]) * tile_i * dtypes.itemsize(types.y)
+    elements = slices * (rows + lead) * columns + 2 * margin + 2 * lanes
+    plane = size_of([v.size for v in of]) * dtypes.itemsize(types.y)
     group = max(1, min(view.outer, ITEM_BYTES // plane))
     fields = {
-        "GROUPS": -(-view.outer // group), "GROUP": group, "OUTER": view.outer, "INNER": view.inner, "TILE_I": tile_i, "TILES_I": -(-view.inner // tile_i),
+        "GROUPS": -(-view.outer // group), "GROUP": group, "OUTER": view.outer,
         "OUT_D": d.size, "OUT_H": h.count, "OUT_W": w.count, "WIDTH": w.size, "SIZE_H": h.size, "LINE_COUNT": groups_h, "BLOCK_H": rows, "BLOCKS_H": -(-groups_h // rows),
         "D_TABLE": address(d_table), "D_STEP": td.step, "KEY_D_STEP": weights[0] * td.step * stride_d // d.step,
         "PHASES_H": address(h_table), "PHASE_H_BYTES": h_table.strides[0], "PHASES_W": address(w_table), "PHASE_W_BYTES": w_table.strides[0],
@@ -79,9 +74,9 @@ def selecting(view, of, types, weights, nbytes):
     room.take(16 * slices * h.most * w.most)  # the list of taps
     fields["AT_PLACES"] = room.take(elements + lanes)
     fields["AT_ROW"] = room.take((elements + lanes) * acc)
-    fields["SPAN"] = align((rows * pitch + 2 * lanes) * acc)
+    fields["SPAN"] = align((rows * columns + 2 * lanes) * acc)
     fields["AT_WIDE"] = room.take(fields["SPAN"] * stride_w)
-    items = len(view.tables[0]) * fields["GROUPS"] * fields["TILES_I"] * d.size * fields["BLOCKS_H"]
+    items = len(view.tables[0]) * fields["GROUPS"] * d.size * fields["BLOCKS_H"]
     return assemble(kernel, fields, [d_table, h_table, w_table, view.tables], items, room, nbytes)
 
 

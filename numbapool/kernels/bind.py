@@ -191,11 +191,11 @@ def onehot(types):
     }
 
 
-def phases(types):
-    """Binding of the gradient of selecting reductions by phases: as many lanes as a register has bytes, for the taps."""
+def phases(types, lanes=None):
+    """Binding of the gradient of selecting reductions by phases: as many lanes as a register has bytes, for the taps, or `lanes`."""
     from numbapool.kernels import primitives as p
 
-    lanes = phase_lanes(types)
+    lanes = lanes or phase_lanes(types)
     return forward(reductions.SUM, types, lanes=lanes) | {
         "add": p.add,
         "pick": p.pick,

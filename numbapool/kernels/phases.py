@@ -26,30 +26,28 @@ def fetch_row(dy, keys, values, chosen, n):
         store_k(chosen + whole, load_k_n(keys + whole, n - whole))
 
 
-def fetch(args, dy, keys, values, chosen, first, count, d_line, runs, n, pitch):
-    """All rows that an item needs: `count` of `runs` of n neighbours from row `first` on, of every plane along D that touches the item's."""
+def fetch(args, dy, keys, values, chosen, first, count, d_line):
+    """All rows that an item needs: `count` from row `first` on, of every plane along D that touches the item's."""
+    n, pitch = word(args, OUT_W), word(args, COLUMNS)
     for d in range(word(d_line, START), word(d_line, STOP), word(args, D_STEP)):
         for o in range(first, first + count):
             if 0 <= o and o < word(args, OUT_H):
                 from_dy = dy + d * word(args, X_D) + o * word(args, X_H)
                 from_keys = keys + d * word(args, K_D) + o * word(args, K_H)
-                for w in range(runs):
-                    fetch_row(
-                        from_dy + w * word(args, X_W), from_keys + w * word(args, K_W), values + w * n * A_SIZE, chosen + w * n, n
-                    )  # fmt: skip
+                fetch_row(from_dy, from_keys, values, chosen, n)
             values += pitch * A_SIZE
             chosen += pitch
 
 
-def list_taps(args, taps, d_line, plane, pitch, inner, h_phase, w_phase) -> "int":
+def list_taps(args, taps, d_line, plane, h_phase, w_phase) -> "int":
     """Write the taps of a phase as pairs (distance in elements, number); return how many."""
     count, offset, number = 0, 0, word(d_line, FIRST)
     for _ in range(word(d_line, START), word(d_line, STOP), word(args, D_STEP)):
         for a in range(word(h_phase, 0)):
-            row = offset - word(h_phase, 1 + 2 * a) * pitch
+            row = offset - word(h_phase, 1 + 2 * a) * word(args, COLUMNS)
             row_number = number + word(h_phase, 2 + 2 * a)
             for b in range(word(w_phase, 0)):
-                set_word(taps, 2 * count, row - word(w_phase, 1 + 2 * b) * inner)
+                set_word(taps, 2 * count, row - word(w_phase, 1 + 2 * b))
                 set_word(taps, 2 * count + 1, row_number + word(w_phase, 2 + 2 * b))
                 count += 1
         offset += plane
@@ -90,25 +88,20 @@ def zip_row(first, second, y, n):
                 store_y_n(y + (i + LANES) * Y_SIZE, zip_high(a, b), left - LANES)
 
 
-def put_row(args, phases, span, y, inner):
+def put_row(args, phases, span, y):
     """A row of dx from its place in the phases along W, which lie `span` apart."""
-    stride, before, width = word(args, STRIDE), word(args, BEFORE), word(args, WIDTH)
-    if stride == 1 and inner == word(args, INNER):
-        copy_row(phases + before * inner * A_SIZE, y, width * inner)
-    elif stride == 2 and inner == 1:
+    before, width = word(args, BEFORE), word(args, WIDTH)
+    if word(args, STRIDE) == 1:
+        copy_row(phases + before * A_SIZE, y, width)
+    else:
         first, second = phases + before // 2 * A_SIZE, phases + span + before // 2 * A_SIZE
         if before % 2:
             first, second = second, first + A_SIZE
         zip_row(first, second, y, width)
-    else:
-        for w in range(width):
-            i = (w + before) // stride
-            phase = w + before - i * stride
-            copy_row(phases + phase * span + i * inner * A_SIZE, y + w * word(args, Y_W), inner)
 
 
 def band(args, slot, first_item, last_item):
-    """Items are blocks of rows of dx, per plane along D, range of inner elements and group of outer ones."""
+    """Items are blocks of rows of dx, per plane along D and group of outer elements."""
     room = word(args, SCRATCH) + slot * word(args, SCRATCH_BYTES)
     all_chosen, all_values = room + word(args, AT_PLACES), room + word(args, AT_ROW)
     phases, span = room + word(args, AT_WIDE), word(args, SPAN)
@@ -119,47 +112,36 @@ def band(args, slot, first_item, last_item):
         t = rest
         rest = t // word(args, OUT_D)
         d = t - rest * word(args, OUT_D)
-        t = rest
-        rest = t // word(args, TILES_I)
-        c = (t - rest * word(args, TILES_I)) * word(args, TILE_I)
         entry = rest // word(args, GROUPS)
         g = (rest - entry * word(args, GROUPS)) * word(args, GROUP)
-        dy = word(args, X) + word(word(args, X_TABLE), entry) + g * word(args, X_G) + c * word(args, X_I)
-        keys = word(args, K) + word(word(args, K_TABLE), entry) + g * word(args, K_G) + c * word(args, K_I)
-        dx = word(args, Y) + word(word(args, Y_TABLE), entry) + g * word(args, Y_G) + c * word(args, Y_I)
+        dy = word(args, X) + word(word(args, X_TABLE), entry) + g * word(args, X_G)
+        keys = word(args, K) + word(word(args, K_TABLE), entry) + g * word(args, K_G)
+        dx = word(args, Y) + word(word(args, Y_TABLE), entry) + g * word(args, Y_G)
         dx += d * word(args, Y_D)
 
         # Row r of scratch memory is row begin - lead + r of dy; its elements stand behind a margin. Row j of a phase lies `lead` rows further.
-        inner = min(word(args, TILE_I), word(args, INNER) - c)
         rows = min(word(args, BLOCK_H), word(args, LINE_COUNT) - begin)
-        pitch, margin = word(args, COLUMNS) * inner, word(args, MARGIN) * inner
+        pitch, margin = word(args, COLUMNS), word(args, MARGIN)
         d_line = word(args, D_TABLE) + d * 32
         at = 2 * margin
-        to = at + word(args, SHIFT_W) * inner
+        to = at + word(args, SHIFT_W)
         first = begin - lead - word(args, SHIFT_H)
-        runs, n = 1, word(args, OUT_W) * inner
-        if inner < word(args, INNER):
-            runs, n = word(args, OUT_W), inner
         for i in range(0, word(args, ELEMENTS), LANES):
             store_k(all_chosen + i, no_key())
         for _ in range(min(word(args, GROUP), word(args, OUTER) - g)):
-            fetch(
-                args, dy, keys, all_values + to * A_SIZE, all_chosen + to, first, rows + lead, d_line, runs, n, pitch,
-            )  # fmt: skip
+            fetch(args, dy, keys, all_values + to * A_SIZE, all_chosen + to, first, rows + lead, d_line)
             here = at + lead * pitch
             for r in range(stride_h):
                 h_phase = word(args, PHASES_H) + r * word(args, PHASE_H_BYTES)
                 for s in range(word(args, STRIDE)):
                     w_phase = word(args, PHASES_W) + s * word(args, PHASE_W_BYTES)
-                    count = list_taps(
-                        args, room, d_line, (rows + lead) * pitch, pitch, inner, h_phase, w_phase
-                    )
+                    count = list_taps(args, room, d_line, (rows + lead) * pitch, h_phase, w_phase)
                     values, chosen = all_values + here * A_SIZE, all_chosen + here
                     collect(room, count, values, chosen, phases + s * span, rows * pitch - margin)
                 for j in range(rows):
                     h = (begin + j) * stride_h + r - word(args, BEFORE_H)
                     if 0 <= h and h < word(args, SIZE_H):
-                        put_row(args, phases + j * pitch * A_SIZE, span, dx + h * word(args, Y_H), inner)
+                        put_row(args, phases + j * pitch * A_SIZE, span, dx + h * word(args, Y_H))
             dy += word(args, X_G)
             keys += word(args, K_G)
             dx += word(args, Y_G)

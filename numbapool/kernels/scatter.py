@@ -64,21 +64,22 @@ def add_pairs(args, source, keys, base, first, last, offset, count, sums):
 
 def store_row(args, sums, y, columns, inner):
     """A finished row to dx, whatever its strides."""
-    n = columns * inner
-    y_step, y_column = word(args, Y_I), word(args, Y_W)
+    n, runs, step, column = columns * inner, 1, word(args, Y_I), word(args, Y_W)
     if inner == 1:
-        y_step = y_column
-    if y_step == Y_SIZE and (inner == 1 or y_column == inner * Y_SIZE):
-        if n >= LANES:
+        step = column
+    elif step != Y_SIZE or column != inner * Y_SIZE:
+        n, runs = inner, columns
+    for o in range(runs):
+        here, to = sums + o * n * A_SIZE, y + o * column
+        if step != Y_SIZE:
+            for c in range(n):
+                put_y(to + c * step, get_a(here + c * A_SIZE))
+        elif n < LANES:
+            store_y_n(to, load_a(here), n)
+        else:
             for j in range(0, n, LANES):
                 i = min(j, n - LANES)
-                store_y(y + i * Y_SIZE, load_a(sums + i * A_SIZE))
-        else:
-            store_y_n(y, load_a(sums), n)
-    else:
-        for o in range(columns):
-            for c in range(inner):
-                put_y(y + o * y_column + c * y_step, get_a(sums + (o * inner + c) * A_SIZE))
+                store_y(to + i * Y_SIZE, load_a(here + i * A_SIZE))
 
 
 def store_block(args, sums, y, begin, end, count, inner):
