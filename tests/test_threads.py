@@ -266,6 +266,7 @@ def test_interrupt(layer):
         import signal, threading, time
         from numbapool import settings, threads
         from templates_sample import Sample
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
         settings.set_options(num_threads=4)
         s = Sample(rows=64, n=2048, repeat=1)
         s.run()
