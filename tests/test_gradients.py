@@ -287,10 +287,17 @@ def test_rows_of_a_plane_go_together_only_where_the_kernel_does_so(permute):
 def test_all_ways_of_selecting_give_the_same_bits(dtype, permute, monkeypatch):
     """In order, in registers, along an inner axis, by phases, by scattering: how a gradient is gathered does not show."""
     permute(True)
-    never = [(p, "fits") for p in (narrow_plans, run_plans, phase_plans)] + [(gradient_plans, "_is_onehot")]
+    never = (
+        [(narrow_plans, "fits_flat")]
+        + [(p, "fits") for p in (narrow_plans, run_plans, phase_plans)]
+        + [(gradient_plans, "_is_onehot")]
+    )
     for shape, window, axes in (
         ((5, 3, 7, 7), (3, 2, 1), (-2, -1)),
         ((5, 3, 7, 7), (2, 1), (-2, -1)),
+        ((5, 3, 9, 9), (3, 2), (-2, -1)),
+        ((5, 3, 13, 4), (5, 3, 2), (-2, -1)),
+        ((5, 4, 4, 3), (3, 2, 1), (1, 2)),
         ((2, 3, 7, 7), (7,), (-2, -1)),
         ((3, 6, 12), (4, 3, 2), (-2, -1)),
         ((2, 7, 9, 70), (3, 2, 1), (1, 2)),

@@ -200,6 +200,8 @@ def selecting(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, k
         rows = [(w.count, dtypes.itemsize(dy_name)), (w.size, dtypes.itemsize(x_name)), (w.count, 1)]
         weights = key_steps(view, axes, [v.most for v in windows])
         nbytes = size_of(shape) * dtypes.itemsize(x_name)
+        if narrow_plans.fits_flat(turned, of_dx, (d, h, w), types):
+            return narrow_plans.flat(turned, of_dx, (d, h, w), types, weights, nbytes)
         if narrow_plans.fits(turned, of_dx, types, rows):
             return narrow_plans.selecting(turned, of_dx, (d, h, w), types, weights, nbytes)
         taps, items = size_of([v.most for v in windows]), [item for _, item in rows]

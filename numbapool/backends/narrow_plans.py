@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from numbapool import dtypes
@@ -12,6 +14,7 @@ from numbapool.reductions import AVG
 
 MOST_WORDS = 1024  # of a table, which shares the first-level cache with the planes
 HEAD = 4  # words of a line before its rows: how many they are, offsets in y and among the keys, the rows' part of the divisor
+MOST_BYTES = 16 * 1024  # of the tables of a flat plane, likewise
 NO_NUMBER = 2**30  # of no tap
 
 
@@ -36,6 +39,32 @@ def fits(view, roles, types, rows):
         (view.inner == 1 or step == item) and (columns == 1 or column == item * view.inner)
         for (*_, column, step), (columns, item) in zip(view.steps, rows, strict=True)
     )
+
+
+def fits_flat(view, roles, of, types):
+    """Whether planes of dy are of at most two vectors, and lie in memory as one row does; so do those of dx and the saved taps, the other arrays of the view."""
+    from numbapool.kernels import bind, primitives
+
+    lanes = bind.narrow_lanes(types)
+    dy, dx = ([*(getattr(v, n) for v in of), view.inner] for n in ("count", "size"))
+    taps = size_of([v.most for v in roles])
+    items = dtypes.itemsize(types.x), dtypes.itemsize(types.y), 1
+    return (
+        blocks.PERMUTE
+        and size_of(dy) <= 2 * lanes
+        and primitives.permutes(dtypes.itemsize(types.acc))
+        and 2 * primitives.REGISTER * -(-size_of(dx) // lanes) * max(taps, 1) <= MOST_BYTES
+        and all(map(_is_row, view.steps, (dy, dx, dy), items))
+    )
+
+
+def _is_row(steps, shape, step):
+    """Whether the elements of a plane are neighbours, in their order."""
+    for at, n in zip(reversed(steps), reversed(shape), strict=False):
+        if n > 1 and at != step:
+            return False
+        step *= n
+    return True
 
 
 def plan(kernel, view, roles, types, weights, divisor, nbytes):
@@ -69,8 +98,6 @@ def summing(view, roles, of, types, divisor, nbytes):
 
 def selecting(view, roles, of, types, weights, nbytes):
     """The plan of the gradient of a selecting reduction, whose `view` is of dy, dx and the keys."""
-    from numbapool.kernels import bind, chosen
-
     d, h, w = roles
     dy, dx, k = view.steps
     lines = np.zeros((d.count, h.count, 2 + 3 * max(d.most * h.most, 1)), np.int64)
@@ -85,9 +112,37 @@ def selecting(view, roles, of, types, weights, nbytes):
     numbers = _per_lane(
         w, view.inner, types, NO_NUMBER, lambda i: [[n * weights[2]] for n, _ in _numbered(w, of[2], i)]
     )
-    kernel = build.kernel(chosen, lambda: bind.chosen(types), kernel_name("any", "chosen", types))
     places = {"SPOTS": _spots(w, view.inner, types), "PLACES_TABLE": numbers}
-    return _assembled(kernel, view, roles, types, lines, places, {}, nbytes)
+    return _assembled(_chosen(types), view, roles, types, lines, places, {}, nbytes)
+
+
+def flat(view, roles, of, types, weights, nbytes):
+    """The same where planes are one row each."""
+    from numbapool.kernels import bind
+
+    lanes, inner = bind.narrow_lanes(types), view.inner
+    count, size = (inner * size_of([getattr(v, n) for v in of]) for n in ("count", "size"))
+    shape = -(-size // lanes), max(size_of([v.most for v in roles]), 1), lanes
+    spots, numbers = (np.full(shape, n, bind.places_dtype(types)) for n in (0, NO_NUMBER))
+    for e, i in enumerate(np.ndindex(*(v.size for v in of))):
+        covering = itertools.product(*map(_numbered, roles, of, i))
+        for t, windows in enumerate(covering):
+            place = np.ravel_multi_index([o for _, o in windows], [v.count for v in of]) * inner
+            for c in range(inner):
+                vector, lane = divmod(e * inner + c, lanes)
+                spots[vector, t, lane] = place + c
+                numbers[vector, t, lane] = sum(n * k for (n, _), k in zip(windows, weights, strict=True))
+    fields, items = in_groups(view, "XYK", size * dtypes.itemsize(types.y))
+    fields |= {
+        "FLAT": 1, "WIDTH": count, "OUT_W": size, "TAPS_W": shape[1], "SPOTS": address(spots), "PLACES_TABLE": address(numbers),
+    }  # fmt: skip
+    return assemble(_chosen(types), fields, [spots, numbers, view.tables], items, Room(), nbytes, view.axes)
+
+
+def _chosen(types):
+    from numbapool.kernels import bind, chosen
+
+    return build.kernel(chosen, lambda: bind.chosen(types), kernel_name("any", "chosen", types))
 
 
 def _merging(kernel, view, roles, types, lines, extents, key, nbytes):

@@ -1,6 +1,6 @@
 """Backward of selecting reductions where rows are of at most two vectors: every element asks the windows that cover it whether they chose it.
 
-A line of the table has the number of rows of dy for a row of dx, and where that goes; then for each its offset, its offset among the keys, and what
+Where all of dy's plane is of at most two vectors, it is one row, and so is the plane of dx, of however many. Else a line of the table has the number of rows of dy for a row of dx, and where that goes; then for each its offset, its offset among the keys, and what
 the rows add to the number of a tap.
 """
 
@@ -38,7 +38,35 @@ def shares(args, line, dy, keys, n, spots, numbers) -> "acc":
     return acc
 
 
-def plane(args, dy, dx, keys):
+def gathered(low, high, low_taps, high_taps, spots, numbers, taps) -> "acc":
+    acc = add(identity(), share(low, high, low_taps, high_taps, spots, numbers, 0))
+    for t in range(1, taps):
+        at = t * SPOT_BYTES
+        acc = add(acc, share(low, high, low_taps, high_taps, spots + at, numbers + at, 0))
+    return acc
+
+
+def flat_plane(args, dy, dx, keys):
+    """A plane whose dy is of at most two vectors: they are read once."""
+    n, columns = word(args, WIDTH), word(args, OUT_W)
+    spots, numbers = word(args, SPOTS), word(args, PLACES_TABLE)
+    low, low_taps = load_x_n(dy, min(n, LANES)), load_k_n(keys, min(n, LANES))
+    high, high_taps = low, low_taps
+    if n > LANES:
+        high, high_taps = load_x_n(dy + LANES * X_SIZE, n - LANES), load_k_n(keys + LANES, n - LANES)
+    taps, step = word(args, TAPS_W), word(args, TAPS_W) * SPOT_BYTES
+    for _ in range(columns // LANES):
+        store_y(dx, gathered(low, high, low_taps, high_taps, spots, numbers, taps))
+        dx += LANES * Y_SIZE
+        spots += step
+        numbers += step
+    if columns % LANES:
+        acc = gathered(low, high, low_taps, high_taps, spots, numbers, taps)
+        store_y_n(dx, acc, columns % LANES)
+
+
+def plane_of_rows(args, dy, dx, keys):
+    """A plane whose rows, and those of dy, are of at most two vectors."""
     n, columns = word(args, WIDTH), word(args, OUT_W)
     spots, numbers = word(args, SPOTS), word(args, PLACES_TABLE)
     far = word(args, TAPS_W) * SPOT_BYTES
@@ -50,3 +78,10 @@ def plane(args, dy, dx, keys):
             acc = shares(args, line, dy, keys, n, spots + far, numbers + far)
             store_y_n(to + LANES * Y_SIZE, acc, columns - LANES)
         line += step
+
+
+def plane(args, dy, dx, keys):
+    if word(args, FLAT):
+        flat_plane(args, dy, dx, keys)
+    else:
+        plane_of_rows(args, dy, dx, keys)
