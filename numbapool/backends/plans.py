@@ -41,6 +41,8 @@ HALF_ROUNDINGS = 512  # the same where x is a half, whose own rounding is 2^13 t
 MOST_PLACES = 254  # taps that a byte can number, with one value left for none
 MOST_LISTED = 4096  # rows of a window that are read one after the other
 WHOLE_RUN = 16  # neighbours from which planes with one window are read as a whole
+LONG = 16384  # columns from which windows are read one by one, rather than from a scratch row
+OFTEN = 4  # times that they may read an element
 
 
 def key_kind(windows):
@@ -100,6 +102,8 @@ def _form(
     paired = bool(reduction.mean and elements) or reduction.scaled(x_name)
     channel = types.end if paired else {None: None, "places": "uint8", "positions": "int64"}[keyed]
     template = "whole" if runs else "large" if is_large else "rows"
+    if not (runs or apart) and _are_long(view, (d, h, w), axes, shape, x_name, keyed, elements):
+        template = "long"
     if template == "rows" and not (beside or apart or (channel in bind.PAIRS and channel != types.acc)):
         rows = [(w.size, dtypes.itemsize(x_name)), (w.count, dtypes.itemsize(types.y))]
         if key:
@@ -118,7 +122,7 @@ def weights_dtype(reduction, shape, strides, x_name, axes, windows, y_name, y_st
 
 
 def _kernel(reduction, form, key, elements, apart):
-    from numbapool.kernels import bind, large, narrow, rows, whole
+    from numbapool.kernels import bind, large, long, narrow, rows, whole
 
     accompanied = "paired" if form.paired else form.keyed or ""
     name = kernel_name(
@@ -131,9 +135,10 @@ def _kernel(reduction, form, key, elements, apart):
             lambda: bind.narrow(reduction, form.types, form.channel, bool(key), elements),
             name,
         )
-    if form.template == "whole":
+    if form.template in ("whole", "long"):
+        template, names = (whole, bind.whole) if form.template == "whole" else (long, bind.long)
         return build.kernel(
-            whole, lambda: bind.whole(reduction, form.types, form.channel, bool(key), elements), name
+            template, lambda: names(reduction, form.types, form.channel, bool(key), elements), name
         )
     template = large if form.template == "large" else rows
     return build.kernel(
@@ -196,6 +201,10 @@ def forward(
     if form.runs:
         lanes = bind.whole_lanes(reduction, types, channel, elements)
         return _whole(kernel, form, lanes, shape, y_item, key_item, bool(key), divisor)
+    if form.template == "long":
+        lanes = bind.whole_lanes(reduction, types, channel, elements)
+        letters = "XYK" + "".join(beside)
+        return _long(kernel, form, lanes, letters, axes, shape, key_item, bool(key), divisor)
     positions = keyed == "positions"
     alike = not (is_large or beside)  # the large template does a row at a time
     fields, capacity = tiles(view, d, h, w, acc, lanes, x_item, queued, plane_strides is not None, alike)
@@ -310,15 +319,70 @@ def _runs(view, roles, shape, axes, strides, x_name, keyed):
     return (run, d, h, base, weights[:2]) if run >= WHOLE_RUN else None
 
 
+def _are_long(view, roles, axes, shape, x_name, keyed, elements):
+    """Whether windows have so many columns, and so few of them in common, that each is read by itself."""
+    if view.inner > 1 or max(roles[2].most, 1) < LONG or any(v.step > 1 for v in roles):
+        return False
+    items = {0: (dtypes.itemsize(x_name),)}  # of the arrays that are read, by their place in the view
+    for item in [(0, 1)] * elements.where + [(0, dtypes.itemsize(elements.weights or "bool"))] * bool(
+        elements.weights
+    ):
+        items[len(items) + 2] = item
+    if any(view.steps[i][3] not in allowed for i, allowed in items.items()):
+        return False
+    if keyed and (keyed != "positions" or key_steps(view, axes, [shape[a] for a in axes])[2] != 1):
+        return False
+    read = size_of([int(np.sum(v.table[:, block.STOP] - v.table[:, block.START])) for v in roles])
+    return read <= OFTEN * size_of([v.size for v in roles])
+
+
 def _role(view, roles, axis):
     return roles[view.axes.index(axis)]
+
+
+def _long(kernel, form, lanes, letters, axes, shape, key_item, saved, divisor):
+    """The plan of a kernel that reads long windows one by one; `letters` name the arrays of the view."""
+    view, types = form.view, form.types
+    tables = [v.table for v in form.roles]
+    divisors = tables[2][:, block.EXTENT].astype(types.end)
+    if divisor is not None:
+        tables[:2] = (with_column(t, block.EXTENT, 1) for t in tables[:2])
+        divisors[:] = divisor
+    steps = key_steps(view, axes, [shape[a] for a in axes])
+    fields = {
+        "OUTER": view.outer, "OUT_D": len(tables[0]), "OUT_H": len(tables[1]), "OUT_W": len(tables[2]), "D_TABLE": address(tables[0]), "H_TABLE": address(tables[1]),
+        "W_TABLE": address(tables[2]), "W_DIVISORS": address(divisors), "KEY_D_STEP": steps[0], "KEY_H_STEP": steps[1], "TILE_I": 1,
+    }  # fmt: skip
+    for letter in "MV":
+        fields[f"{letter}_TABLE"] = address(
+            view.tables[0]
+        )  # of an array that is not there; any table will do
+    set_strides(fields, view, letters, dtypes.itemsize(types.x), 0, {})
+    if not saved:
+        fields |= {f"K_{role}": 0 for role in "GDHWI"}
+    room = _room(fields, types, lanes, dtypes.itemsize(types.acc), key_item)
+    items = len(view.tables[0]) * view.outer * size_of([len(t) for t in tables])
+    nbytes = size_of(shape) * dtypes.itemsize(types.x)
+    return assemble(kernel, fields, [tables, divisors, view.tables], items, room, nbytes, view.axes)
+
+
+def _room(fields, types, lanes, item, key_item):
+    """Scratch memory of kernels that merge in registers: as many vectors as have lanes, a stack of vectors, and a vector of results, of this `item` size."""
+    acc = dtypes.itemsize(types.acc)
+    room = Room()
+    span, stack, line = align(lanes * lanes * acc), align(64 * lanes * acc), align(lanes * item)
+    fields |= {"SPAN": span, "STACK_SPAN": stack, "LINE_BYTES": line}
+    fields["AT_ROW"] = room.take(span + lanes * lanes * key_item)
+    fields["AT_WIDE"] = room.take(stack + 64 * lanes * key_item)
+    fields["AT_LINE"] = room.take(line + lanes * key_item)
+    return room
 
 
 def _whole(kernel, form, lanes, shape, y_item, key_item, saved, divisor):
     """The plan of a kernel that reads whole planes."""
     view, roles, types = form.view, form.roles, form.types
     run, d, h, base, steps = form.runs
-    acc, x_item = dtypes.itemsize(types.acc), dtypes.itemsize(types.x)
+    x_item = dtypes.itemsize(types.x)
     if divisor is not None:
         d, h = with_column(d, block.EXTENT, 1), with_column(h, block.EXTENT, 1)
     divisors = np.full(1, roles[2].table[0, block.EXTENT] if divisor is None else divisor, types.end)
@@ -336,14 +400,7 @@ def _whole(kernel, form, lanes, shape, y_item, key_item, saved, divisor):
     if not saved:
         fields |= {f"K_{role}": 0 for role in "GDHWI"}
     fields["DENSE"] = fields["Y_G"] == y_item and (not saved or fields["K_G"] == key_item)
-    room = Room()
-    span = align(lanes * lanes * acc)
-    stack = align(64 * lanes * acc)
-    line = align(lanes * y_item)
-    fields |= {"SPAN": span, "STACK_SPAN": stack, "LINE_BYTES": line}
-    fields["AT_ROW"] = room.take(span + lanes * lanes * key_item)
-    fields["AT_WIDE"] = room.take(stack + 64 * lanes * key_item)
-    fields["AT_LINE"] = room.take(line + lanes * key_item)
+    room = _room(fields, types, lanes, y_item, key_item)
     items = len(view.tables[0]) * fields["GROUPS"]
     return assemble(
         kernel, fields, [d, h, divisors, view.tables], items, room, size_of(shape) * x_item, view.axes

@@ -154,6 +154,16 @@ def whole(reduction, types, channel=None, saves=False, elements=reductions.ALL):
     return names | {"BLOCK": names["LANES"], "block": names["tap"], "block_n": names["tap_n"]}
 
 
+def long(reduction, types, channel=None, saves=False, elements=reductions.ALL):
+    """Binding of the template for windows of very many columns."""
+    from numbapool.kernels import long as template
+
+    names = whole(reduction, types, channel, saves, elements)
+    if elements.beside:
+        return names | {"piece": template.piece_beside, "last_piece": template.last_piece_beside}
+    return names | {"piece": template.plain_piece, "last_piece": template.plain_last_piece}
+
+
 def widens(reduction, types, elements):
     """Whether elements are widened to be added, so that a few may be added before: half the work, and a few roundings of those that are allowed."""
     plain = reduction.merge == "add" and reduction.power is None and not elements

@@ -1,0 +1,112 @@
+"""Windows of very many columns: every one is read from its first element to its last and merged in registers, without a scratch row as long as itself.
+
+What windows have in common is read again for each, so this is for windows that overlap little. Runs of neighbours are merged as in `whole.py`.
+"""
+
+# ruff: noqa: F403, F405 - free names are bound by the builder
+
+from numbapool.kernels.block import *
+from numbapool.kernels.whole import add_stack, fold, two
+
+TEMPLATE = True
+
+
+def add_columns(args, source, mask, weights, key, n, stack, done, line) -> "int":
+    """Merge a run of n elements, and what belongs to them, into the stack, which holds `done` chains. Returns how many it holds then."""
+    span, m_step, v_step = word(args, STACK_SPAN), word(args, M_W), word(args, V_W)
+    i = 0
+    while i < n:
+        stop = min(i + CHAIN * BLOCK, n)
+        if i + BLOCK <= n:
+            acc = piece(source + i * X_SIZE, mask + i * m_step, m_step, weights + i * v_step, v_step, key + i)
+            for j in range(i + BLOCK, stop - BLOCK + 1, BLOCK):
+                new = piece(
+                    source + j * X_SIZE, mask + j * m_step, m_step, weights + j * v_step, v_step, key + j
+                )
+                acc = merge_later(acc, new)
+            i += (stop - i) // BLOCK * BLOCK
+        else:
+            acc = last_piece(
+                line,
+                source + i * X_SIZE,
+                mask + i * m_step,
+                m_step,
+                weights + i * v_step,
+                v_step,
+                key + i,
+                n - i,
+            )
+            i = n
+        level, rest = 0, done
+        while rest & 1:
+            acc = merge(pull(stack, span, level * LANES, 0), acc)
+            level += 1
+            rest >>= 1
+        push(stack, span, level * LANES, acc)
+        done += 1
+    return done
+
+
+def plain_piece(source, mask, m_step, weights, v_step, key) -> "acc":
+    return block(source, key)
+
+
+def piece_beside(source, mask, m_step, weights, v_step, key) -> "acc":
+    return tap_if(source, key, allowed(mask, m_step), weighing(weights, v_step))
+
+
+def plain_last_piece(line, source, mask, m_step, weights, v_step, key, n) -> "acc":
+    return block_n(source, n, key)
+
+
+def last_piece_beside(line, source, mask, m_step, weights, v_step, key, n) -> "acc":
+    """Fewer elements than a vector has, one after the other; all have the key of the first lane, as a vector has."""
+    span = LANES * A_SIZE
+    push(line, span, 0, nothing())
+    for i in range(n):
+        one = tap_if_1(
+            source + i * X_SIZE, key, allowed_1(mask + i * m_step), weighing_1(weights + i * v_step)
+        )
+        push_1(line, span, i, one)
+    return pull(line, span, 0, 0)
+
+
+def band(args, slot, first_item, last_item):
+    """Items are windows."""
+    room = word(args, SCRATCH) + slot * word(args, SCRATCH_BYTES)
+    row, span, stack = room + word(args, AT_ROW), word(args, SPAN), room + word(args, AT_WIDE)
+    line = room + word(args, AT_LINE)
+    for item in range(first_item, last_item):
+        t = item // word(args, OUT_W)
+        w = item - t * word(args, OUT_W)
+        rest = t // word(args, OUT_H)
+        h = t - rest * word(args, OUT_H)
+        t = rest // word(args, OUT_D)
+        d = rest - t * word(args, OUT_D)
+        entry = t // word(args, OUTER)
+        g = t - entry * word(args, OUTER)
+        d_line, h_line = word(args, D_TABLE) + d * 32, word(args, H_TABLE) + h * 32
+        w_line = word(args, W_TABLE) + w * 32
+        begin, n = word(w_line, START), word(w_line, STOP) - word(w_line, START)
+        x = word(args, X) + word(word(args, X_TABLE), entry) + g * word(args, X_G) + begin * word(args, X_W)
+        m = word(args, M) + word(word(args, M_TABLE), entry) + g * word(args, M_G) + begin * word(args, M_W)
+        v = word(args, V) + word(word(args, V_TABLE), entry) + g * word(args, V_G) + begin * word(args, V_W)
+        done = 0
+        for i in range(word(d_line, START), word(d_line, STOP)):
+            for j in range(word(h_line, START), word(h_line, STOP)):
+                source = x + i * word(args, X_D) + j * word(args, X_H)
+                mask = m + i * word(args, M_D) + j * word(args, M_H)
+                weights = v + i * word(args, V_D) + j * word(args, V_H)
+                key = i * word(args, KEY_D_STEP) + j * word(args, KEY_H_STEP) + begin
+                done = add_columns(args, source, mask, weights, key, n, stack, done, line)
+        for k in range(1, LANES):
+            push(row, span, k * LANES, nothing())
+        add_stack(stack, word(args, STACK_SPAN), done, row, span, 0)
+        fold(row, span, LANES // 2)
+        y = word(args, Y) + word(word(args, Y_TABLE), entry) + g * word(args, Y_G)
+        keys = word(args, K) + word(word(args, K_TABLE), entry) + g * word(args, K_G)
+        y += d * word(args, Y_D) + h * word(args, Y_H) + w * word(args, Y_W)
+        keys += d * word(args, K_D) + h * word(args, K_H) + w * word(args, K_W)
+        extents = word(d_line, EXTENT) * word(h_line, EXTENT)
+        divisor = divisor_at(extents, word(args, W_DIVISORS) + w * D_SIZE)
+        emit_n(y, keys, 0, 1, pull(row, span, 0, 0), divisor)
