@@ -2,10 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
+
+MANY = 1 << 16  # windows of one axis, whose table is only made where it is needed
+
+
+@dataclass(frozen=True, eq=False)
+class Lines:
+    """A table of windows that slide, line by line: a signal of millions of samples has one of hundreds of megabytes.
+
+    Attributes
+    ----------
+    count : int
+    at : callable
+        ``at(o)`` are the lines of an array of windows.
+    most : int
+        Elements of the largest window.
+    """
+
+    count: int
+    at: Callable[[np.ndarray], np.ndarray]
+    most: int
+
+    def __len__(self):
+        return self.count
+
+    @cached_property
+    def ends(self) -> np.ndarray:
+        """The lines of the first window, of one inside and of the last: towards the ends windows only get smaller."""
+        return self.at(np.array([0, self.count // 2, self.count - 1]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,7 +46,7 @@ class Windows:
     """
 
     size: int
-    table: np.ndarray  # (count, 4) int64: start, stop, first, extent
+    lines: np.ndarray | Lines  # (count, 4) int64: start, stop, first, extent
     step: int = 1
     regular: tuple[int, int, int] | None = None  # (kernel, stride, before): the windows slide
     up: tuple[int, int] = (1, 0)  # elements stand at q·up[0] - up[1] on the line that the windows slide along
@@ -28,7 +57,17 @@ class Windows:
     @property
     def count(self) -> int:
         """Number of windows."""
-        return len(self.table)
+        return len(self.lines)
+
+    @cached_property
+    def table(self) -> np.ndarray:
+        """The lines of all windows."""
+        return self.lines.at(np.arange(self.count)) if isinstance(self.lines, Lines) else self.lines
+
+    @property
+    def _ends(self) -> np.ndarray:
+        """Lines that show what all have in common."""
+        return self.lines.ends if isinstance(self.lines, Lines) else self.lines
 
     @property
     def sliding(self) -> tuple[int, int, int]:
@@ -42,6 +81,8 @@ class Windows:
         """Taps of the largest window, padding included."""
         if self.regular:
             return self.regular[0]
+        if isinstance(self.lines, Lines):
+            return self.lines.most
         return int(np.max(-((self.table[:, 0] - self.table[:, 1]) // self.step), initial=0))
 
     @cached_property
@@ -49,7 +90,7 @@ class Windows:
         """Elements of the smallest window."""
         if self.sure is not None:
             return self.sure
-        return int(np.min(-((self.table[:, 0] - self.table[:, 1]) // self.step)))
+        return int(np.min(-((self._ends[:, 0] - self._ends[:, 1]) // self.step)))
 
     @property
     def pace(self) -> int:
@@ -59,6 +100,9 @@ class Windows:
     @cached_property
     def overlap(self) -> bool:
         """Whether windows share elements."""
+        if self.regular and isinstance(self.lines, Lines):
+            kernel, stride, _ = self.regular
+            return (kernel - 1) * self.step + 1 > stride
         start, stop = self.table[:, 0], self.table[:, 1]
         return bool(np.any(start[1:] < stop[:-1])) if self.count > 1 else False
 
@@ -82,20 +126,31 @@ class Windows:
             table[:, 0], table[:, 1] = self.covering(elements, elements)
             return Windows(self.count, table)
         kernel, stride, before = self.sliding
-        i = np.arange(self.size, dtype=np.int64) + before
+        # i − o·stride = tap·dilation: the solutions o are `step` apart, their taps stride/gcd.
+        shared = int(np.gcd(self.step, stride))
+        step, most = self.step // shared, -(-kernel * shared // stride)
+        if self.size <= MANY:
+            lines = self._covering(np.arange(self.size))
+        else:
+            lines = Lines(self.size, self._covering, min(most, self.count))
+        return Windows(self.count, lines, step, None, (stride, before))
+
+    def _covering(self, elements):
+        """The lines of `transposed` for some elements."""
+        kernel, stride, before = self.sliding
         reach = (kernel - 1) * self.step
-        # i − o·stride = tap·dilation: the solutions o are `step` apart.
         step = int(self.step // np.gcd(self.step, stride))
+        i = elements + before
         lowest = np.maximum(-((reach - i) // stride), 0)
         highest = np.minimum(i // stride, self.count - 1)
         if self.step > 1:
             candidates = lowest[:, None] + np.arange(step)
             fits = (i[:, None] - candidates * stride) % self.step == 0
             lowest = np.where(fits.any(axis=1), lowest + fits.argmax(axis=1), highest + 1)
-        table = np.full((self.size, 4), [0, 0, 0, 1], np.int64)
+        table = np.full((len(elements), 4), [0, 0, 0, 1], np.int64)
         table[:, 0] = lowest
         table[:, 1] = np.maximum(highest + 1, lowest)
-        return Windows(self.count, table, step, None, (stride, before))
+        return table
 
     def covering(self, first, last):
         """The windows that can touch any of the elements first … last, as (first, behind the last)."""
@@ -119,7 +174,7 @@ class Windows:
         kernel, stride, before = self.sliding
         return Windows(
             self.count,
-            self.transposed.table,
+            self.transposed.lines,
             self.step,
             (kernel, 1, (kernel - 1) * self.step),
             (stride, before),
@@ -128,7 +183,12 @@ class Windows:
     @cached_property
     def even(self) -> bool:
         """Whether all windows have the same extent."""
-        return bool(np.all(self.table[:, 3] == self.table[0, 3]))
+        return bool(np.all(self._ends[:, 3] == self._ends[0, 3]))
+
+    @property
+    def extent(self) -> int:
+        """The extent of the first window."""
+        return int(self._ends[0, 3])
 
 
 @lru_cache(maxsize=1024)
@@ -151,15 +211,20 @@ def sliding(size, kernel, stride, before, after, dilation, ceil_mode, count_padd
             f"and padding {before} + {after}: no output is left"
         )
     stride = stride if count > 1 else 1
-    begin = np.arange(count, dtype=np.int64) * stride - before
-    first = np.maximum(-(begin // dilation), 0)
-    start = begin + first * dilation
-    stop = np.minimum(begin + reach, size)
-    stop = np.maximum(stop, start)
-    if count_padding:
-        extent = -(-(np.minimum(begin + reach, size + after) - begin) // dilation)
-    else:
-        extent = -(-(stop - start) // dilation)
+    counted = (reach, before, size + after) if count_padding else None
+
+    def lines(o):
+        begin = o * stride - before
+        first = np.maximum(-(begin // dilation), 0)
+        start = begin + first * dilation
+        stop = np.maximum(np.minimum(begin + reach, size), start)
+        end = np.minimum(begin + reach, size + after) - begin if count_padding else stop - start
+        return np.stack([start, stop, first, -(-end // dilation)], axis=1)
+
+    inside = -(-before // stride)  # the first window that begins with an element
+    if count > MANY and inside < count and inside * stride - before + reach <= size:
+        return Windows(size, Lines(count, lines, kernel), dilation, (kernel, stride, before), counted=counted)
+    start, stop, first, extent = lines(np.arange(count)).T
     # Taps that fall outside in every window are dropped: windows far larger than the axis cost what the axis costs.
     taps = -(-(stop - start) // dilation)
     some = taps > 0
@@ -170,7 +235,6 @@ def sliding(size, kernel, stride, before, after, dilation, ceil_mode, count_padd
     table = np.ascontiguousarray(np.stack([start, stop, first, extent], axis=1))
     table.flags.writeable = False
     regular = highest - lowest, stride, before - lowest * dilation
-    counted = (reach, before, size + after) if count_padding else None
     return Windows(size, table, dilation, regular, counted=counted)
 
 

@@ -1,10 +1,12 @@
-"""Windows of many thousand columns, which are read one by one."""
+"""Windows of many thousand columns, which are read one by one, and very many windows, whose tables are not made."""
 
 import numpy as np
 import pytest
 from cases import array, same_bits
 
-from numbapool.backends import plans
+import numbapool as nbp
+from numbapool import request, windows
+from numbapool.backends import gradient_plans, plans
 from numbapool.kernels import build
 from numbapool.testing import check, check_vjp
 
@@ -76,3 +78,61 @@ def test_two_and_three_axes(monkeypatch):
     finally:
         plans._form.cache_clear()
         plans.forward.cache_clear()
+
+
+def test_tables_on_demand(monkeypatch):
+    """What is known of windows without their table is what the table says."""
+    rng = np.random.default_rng(0)
+    found = 0
+    for _ in range(2000):
+        size, kernel, stride, dilation = (int(rng.integers(1, n)) for n in (40, 9, 8, 4))
+        before, after = (int(n) for n in rng.integers(0, dilation * (kernel - 1) + 1, 2))
+        args = size, kernel, stride, before, after, dilation, bool(rng.integers(2)), bool(rng.integers(2))
+        with monkeypatch.context() as patch:
+            try:
+                made = windows.sliding.__wrapped__(*args)
+                turned = made.transposed
+            except ValueError:
+                continue
+            patch.setattr(windows, "MANY", 0)
+            known = windows.sliding.__wrapped__(*args)
+            if isinstance(known.lines, np.ndarray):
+                continue
+            found += 1
+            for name in ("count", "regular", "most", "least", "even", "extent"):
+                assert getattr(known, name) == getattr(made, name), (args, name)
+            assert known.overlap >= made.overlap
+            assert np.array_equal(known.table, made.table)
+            assert np.array_equal(known.transposed.table, turned.table)
+            assert known.transposed.step == turned.step
+            assert known.transposed.most >= turned.most
+            assert np.array_equal(known.transposed_line.table, made.transposed_line.table)
+    assert found > 1000
+
+
+def test_very_many_windows(monkeypatch):
+    """Results do not show whether there is a table."""
+    x = array((200_003,))
+
+    def results():
+        for op in ("max", "avg"):
+            fn = getattr(nbp, f"{op}_pool1d")
+            for args in ((2,), (3, 2, 1), (3, 1, 1), (9, 2, 4)):
+                for given in ({},) if op == "max" else ({}, {"count_include_pad": False}):
+                    y, pullback = nbp.vjp(fn, x, *args, **given)
+                    yield y
+                    yield pullback(array(y.shape, seed=1))
+
+    found = list(results())
+    monkeypatch.setattr(windows, "MANY", 1 << 62)
+    caches = [windows.sliding, plans._form, plans.forward, gradient_plans.selecting, gradient_plans.summing]
+    for cached in (*caches, request._remembered):
+        cached.cache_clear()
+    assert (
+        windows.sliding(200_003, 2, 2, 0, 0, 1, False, True).table
+        is windows.sliding(200_003, 2, 2, 0, 0, 1, False, True).lines
+    )
+    for one, other in zip(found, results(), strict=True):
+        assert same_bits(one, other)
+    for cached in (*caches, request._remembered):
+        cached.cache_clear()

@@ -205,6 +205,7 @@ _PEAK = """
         del y
         (y, pullback), grown = measured(lambda: nbp.vjp(fn, x, *args, **kwargs))
         saved = y.size * (1 if taps <= 254 else 8) if op in ('max', 'min') else 0
+        saved += y.nbytes if op == 'avg' and 'where' in kwargs else 0  # how many were there
         print('vjp', grown >> 20, (y.nbytes + saved) >> 20)
         assert grown <= y.nbytes + saved + limit, (grown, y.nbytes, saved)
         y[...] = 1
@@ -228,8 +229,11 @@ _LARGE = [  # about 128 MB each: a copy of x would show
     ("C", "u1", "sum", 2, (16, 128, 256, 256), (4,), {}),
     ("C", "f8", "sum", 1, (64, 250000), (5, 5), {}),
     ("C", "f4", "max", 3, (4, 16, 64, 90, 90), (2,), {}),
+    ("C", "f4", "max", 1, (30_000_000,), (2,), {}),
+    ("C", "f4", "avg", 1, (30_000_000,), (3, 2, 1), {}),
+    ("C", "f4", "avg", 1, (30_000_000,), (2,), {"where": True}),
     ("C", "f4", "max", 1, (2, 16_000_000), (6_000_000, 3_000_000), {}),
-    ("C", "f4", "avg", 1, (2, 16_000_000), (6_000_000, 3_000_000), {"where": True}),
+    ("C", "i4", "avg", 1, (2, 16_000_000), (6_000_000, 3_000_000), {"where": True}),
 ]
 
 

@@ -16,7 +16,6 @@ import numpy as np
 from numbapool import containers, dtypes, presence
 from numbapool.backends import cpu, gradient_plans
 from numbapool.backends.cpu import empty, result_layout
-from numbapool.kernels.block import EXTENT
 from numbapool.presence import numbers
 
 BAND = 800  # binades that a band may span once raised
@@ -90,7 +89,7 @@ def _spread(mean, request, dy, dx, name, divisor=None):
         dx[...] = 0
         return dx
     if dy.dtype == dx.dtype and dx.dtype.itemsize > 2 and all(_whole(w) for w in request.windows):
-        extents = prod(int(w.table[0, EXTENT]) for w in request.windows)
+        extents = prod(w.extent for w in request.windows)
         with np.errstate(all="ignore"):
             np.copyto(dx, dy / dx.dtype.type(divisor or extents) if mean else dy)
         return dx
@@ -103,8 +102,7 @@ def _spread(mean, request, dy, dx, name, divisor=None):
 
 def _whole(windows):
     """Whether there is one window, of all elements: what it passes on is a copy for every one of them."""
-    start, stop = windows.table[0, :2]
-    return windows.count == 1 and windows.step == 1 and start == 0 and stop == windows.size
+    return windows.count == 1 and windows.step == 1 and windows.table[0, :2].tolist() == [0, windows.size]
 
 
 def _plain(request, dy):

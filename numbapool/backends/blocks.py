@@ -120,7 +120,7 @@ def tiles(view, d, h, w, acc, lanes, item, queued, alone=False, by_rows=False):
         budget = min(budget, max(QUEUE_BYTES // (acc * h.most), 512))
     tile_i = view.inner if view.inner * reach <= budget else min(view.inner, max(256, budget // reach))
     tile_w = max((budget // tile_i - reach) // stride + 1, -(-reach // stride), 1)
-    tile_w = -(-len(w.table) // -(-len(w.table) // tile_w))  # equal tiles
+    tile_w = -(-w.count // -(-w.count // tile_w))  # equal tiles
     needed = (tile_w - 1) * stride + reach
     if not w.regular:
         begins = np.arange(0, w.count, tile_w)
@@ -130,24 +130,24 @@ def tiles(view, d, h, w, acc, lanes, item, queued, alone=False, by_rows=False):
     group, rows = 1, 1
     pitch = needed * tile_i
     if pitch <= SMALL_ROW:
-        if tile_w == len(w.table) and tile_i == view.inner and not alone:
+        if tile_w == w.count and tile_i == view.inner and not alone:
             group = min(view.outer, SMALL_ROW // pitch)
         # Memory is then read in order, which is worth up to twice the passes.
-        if by_rows and _passes(h.runs, SMALL_ROW // pitch) <= 2 * len(h.table) / group:
+        if by_rows and _passes(h.runs, SMALL_ROW // pitch) <= 2 * h.count / group:
             group, rows = 1, min(SMALL_ROW // pitch, int(h.runs.max()))
     step_h = h.pace
     row = min(needed, w.size * w.up[0]) * tile_i * item * group * step_h * max(d.most, 1)
     block_h = max(1, ITEM_BYTES // row)
     if queued:
         block_h = max(block_h, 3 * h.most // step_h)
-    block_h = min(block_h, len(h.table))
-    block_h = -(-len(h.table) // -(-len(h.table) // block_h))
+    block_h = min(block_h, h.count)
+    block_h = -(-h.count // -(-h.count // block_h))
     fields = {
         "GROUPS": -(-view.outer // group), "GROUP": group, "OUTER": view.outer,
-        "OUT_D": len(d.table), "OUT_H": len(h.table), "OUT_W": len(w.table), "WIDTH": w.size,
+        "OUT_D": d.count, "OUT_H": h.count, "OUT_W": w.count, "WIDTH": w.size,
         "INNER": view.inner, "TILE_I": tile_i, "TILES_I": -(-view.inner // tile_i),
-        "TILE_W": tile_w, "TILES_W": -(-len(w.table) // tile_w),
-        "BLOCK_H": block_h, "BLOCKS_H": -(-len(h.table) // block_h),
+        "TILE_W": tile_w, "TILES_W": -(-w.count // tile_w),
+        "BLOCK_H": block_h, "BLOCKS_H": -(-h.count // block_h),
         "RUNS": address(h.runs) if rows > 1 else 0, "ROWS": rows, "STRIDE": stride, "BEFORE": before, "UP": w.up[0], "UP_BEFORE": w.up[1], "TAPS_W": kernel, "STEP_W": w.step,
         "W_TABLE": 0 if w.regular else address(w.table), "D_STEP": d.step, "H_STEP": h.step, "PITCH": pitch, "QUEUED": queued, "QUEUE_LENGTH": h.most,
     }  # fmt: skip
@@ -270,6 +270,14 @@ def divisors_of(extents, types, inner, lanes):
     values = np.ones(len(extents) * (inner if inner < lanes else 1) + lanes, types.end)
     values[: len(values) - lanes] = np.repeat(extents, inner) if inner < lanes else extents
     return values
+
+
+def divisors_along(w, divisor, types, inner, lanes, capacity):
+    """The divisors of a row's windows, or this one, and the step from a column to the next: 0 where all are equal, which are as many as a scratch row has elements."""
+    if w.even or divisor is not None:
+        return np.full(capacity + lanes, w.extent if divisor is None else divisor, types.end), 0
+    divisors = divisors_of(w.table[:, block.EXTENT], types, inner, lanes)
+    return divisors, divisors.itemsize * (inner if inner < lanes else 1)
 
 
 def kernel_name(reduction, form, types, *rest):

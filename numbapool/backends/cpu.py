@@ -131,7 +131,8 @@ def positions(request, places, out):
     base = np.zeros((1,) * out.ndim, np.int64)
     for a, w, step in zip(request.axes, request.windows, plane, strict=True):
         offsets = (offsets[:, None] + np.arange(w.most) * w.step * step).ravel()
-        begin = (w.table[:, 0] - w.table[:, 2] * w.step) * step
+        _, stride, before = w.sliding  # bytes number the taps of windows that slide
+        begin = (np.arange(w.count) * stride - before) * step
         base = base + begin.reshape([-1 if b == a else 1 for b in range(out.ndim)])
     table = np.full(256, 0, np.int64)
     table[: len(offsets)] = offsets

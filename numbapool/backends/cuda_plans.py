@@ -489,4 +489,4 @@ def _constant(windows, divisor):
     """What all windows are divided by; 0 where each has its own."""
     if divisor is not None:
         return float(divisor)
-    return float(prod(int(w.table[0, 3]) for w in windows)) if all(w.even for w in windows) else 0.0
+    return float(prod(w.extent for w in windows)) if all(w.even for w in windows) else 0.0

@@ -16,7 +16,7 @@ from numbapool.backends.blocks import (
     align,
     assemble,
     count_items,
-    divisors_of,
+    divisors_along,
     in_groups,
     kernel_name,
     key_steps,
@@ -89,7 +89,7 @@ def summing(
     even = not mean or divisor is not None or all(w.even for w in windows)
     constant = 1.0
     if mean and even:
-        extents = size_of([int(w.table[0, block.EXTENT]) for w in windows])
+        extents = size_of([w.extent for w in windows])
         constant = (
             divisor if divisor is not None else extents or 1
         )  # windows without an element have no gradient
@@ -125,14 +125,13 @@ def summing(
     set_strides(fields, view, "YX" + "".join(letters), x_item, 0, {"Y": y_item})
     set_passes(fields)
     look_ahead(fields, view, X=nbytes * d.count * h.count * w.count // (d.size * h.size * w.size), Y=nbytes)
-    extents = w.table[:, block.EXTENT]
     tables = [td.table, th.table, d.table, h.table]
-    divisors = divisors_of(extents, types, view.inner, lanes)
+    divisors, divisor_step = divisors_along(w, None, types, view.inner, lanes, capacity)
     last = np.full(fields["TILE_W"] * fields["TILE_I"] + lanes, constant if even else 1, types.end)
     fields |= {
         "D_TABLE": address(tables[0]), "H_TABLE": address(tables[1]), "DY_D_TABLE": address(tables[2]),
         "DY_H_TABLE": address(tables[3]), "W_DIVISORS": address(divisors), "LAST_DIVISORS": address(last),
-        "DIVISOR_STEP": divisors.itemsize * (view.inner if view.inner < lanes else 1), "UNEVEN": not even or bool(factors.sums),
+        "DIVISOR_STEP": divisor_step, "UNEVEN": not even or bool(factors.sums),
     }  # fmt: skip
     together = {letter: packed(fields, view, letter) for letter in letters}
     fields["PACKED_S"] = together.pop("S", True)
@@ -159,7 +158,7 @@ def _reversed(windows):
     kernel, _, before = windows.regular
     return Windows(
         windows.count,
-        windows.transposed.table,
+        windows.transposed.lines,
         windows.transposed.step,
         (kernel, 1, (kernel - 1) * windows.step - before),
     )

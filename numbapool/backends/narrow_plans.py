@@ -47,11 +47,12 @@ def fits_flat(view, roles, of, types):
 
     lanes = bind.narrow_lanes(types)
     dy, dx = ([*(getattr(v, n) for v in of), view.inner] for n in ("count", "size"))
+    if size_of(dy) > 2 * lanes:
+        return False
     taps = size_of([v.most for v in roles])
     items = dtypes.itemsize(types.x), dtypes.itemsize(types.y), 1
     return (
         blocks.PERMUTE
-        and size_of(dy) <= 2 * lanes
         and primitives.permutes(dtypes.itemsize(types.acc))
         and 2 * primitives.REGISTER * -(-size_of(dx) // lanes) * max(taps, 1) <= MOST_BYTES
         and all(map(_is_row, view.steps, (dy, dx, dy), items))

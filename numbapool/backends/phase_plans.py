@@ -20,6 +20,7 @@ from numbapool.kernels import block, build
 BUDGET = (
     64 * 1024
 )  # bytes of scratch memory: rows of dx are put together of phases that are still in the cache
+MOST_COLUMNS = 1 << 15  # a row, with all that it takes, stays in the second-level cache
 MOST_TAPS = 16  # every tap costs every element a comparison
 
 
@@ -29,6 +30,7 @@ def fits(view, of, taps, items):
         taps <= MOST_TAPS
         and view.inner == 1
         and of[2].sliding[1] <= 2
+        and max(of[2].size, of[2].count) <= MOST_COLUMNS
         and all(column == item for (*_, column, _), item in zip(view.steps, items, strict=True))
     )
 

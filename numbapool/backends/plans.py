@@ -16,7 +16,7 @@ from numbapool.backends.blocks import (
     align,
     assemble,
     count_items,
-    divisors_of,
+    divisors_along,
     kernel_name,
     key_steps,
     look_ahead,
@@ -87,7 +87,7 @@ def _form(
 
     view = canonical(shape, axes, [strides, y_strides, key_strides, *beside], apart=apart)
     d, h, w = roles(view, axes, windows)
-    if view.inner > 1 and len(w.table) == 1 and h.most * w.most <= MOST_LISTED and view.axes[0] == -1:
+    if view.inner > 1 and w.count == 1 and h.most * w.most <= MOST_LISTED and view.axes[0] == -1:
         view = without_columns(view)
         d, h, w = roles(view, axes, windows)
     queued = h.step == 1 and h.most >= TALL and h.overlap and h.most > 3 * h.pace
@@ -236,7 +236,7 @@ def forward(
         fields,
         view,
         X=nbytes,
-        Y=nbytes * len(d.table) * len(h.table) * len(w.table) * y_item // (d.size * h.size * w.size * x_item),
+        Y=nbytes * d.count * h.count * w.count * y_item // (d.size * h.size * w.size * x_item),
     )
 
     tables = [d.table, h.table]
@@ -247,17 +247,15 @@ def forward(
     if positions:  # taps are numbered by the element that they fall on
         tables = [with_column(t, block.FIRST, t[:, block.START]) for t in tables]
         steps = [weights[0] * d.step, weights[1] * h.step, weights[2]]
-    divisors = np.zeros(1)
+    divisors, divisor_step = np.zeros(1), 0
     divided = reduction.mean and not paired
     if divided:
-        extents = w.table[:, block.EXTENT]
         if divisor is not None:
-            extents = np.full(len(extents), divisor)
             tables = [with_column(t, block.EXTENT, 1) for t in tables]
-        divisors = divisors_of(extents, types, view.inner, lanes)
+        divisors, divisor_step = divisors_along(w, divisor, types, view.inner, lanes, capacity)
     fields |= {
         "D_TABLE": address(tables[0]), "H_TABLE": address(tables[1]), "W_DIVISORS": address(divisors),
-        "DIVISOR_STEP": divisors.itemsize * (view.inner if view.inner < lanes else 1) if divided else 0,
+        "DIVISOR_STEP": divisor_step,
         "KEY_D": weights[0], "KEY_D_STEP": steps[0], "KEY_H": weights[1], "KEY_H_STEP": steps[1], "KEY_W": weights[2],
     }  # fmt: skip
 
@@ -291,7 +289,7 @@ def _runs(view, roles, shape, axes, strides, x_name, keyed):
     at = [0 if a < 0 else strides[a] for a in view.axes]
     if (
         view.inner > 1
-        or any(len(v.table) > 1 or v.step > 1 for v in roles)
+        or any(v.count > 1 or v.step > 1 for v in roles)
         or (at[2] != item and roles[2].size > 1)
     ):
         return None
