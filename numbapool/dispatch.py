@@ -52,11 +52,9 @@ def _together(x, name, beside):
 def backend(request: Any) -> Any:
     """The module that carries out a request: of its family, for the memory that its x lies in."""
     if on_device(request.x):
-        from numbapool.backends import cuda
+        from numbapool.backends import cuda, cuda_unpool
 
-        if request.family == "unpool":
-            raise NotImplementedError("max unpooling of arrays on a GPU")
-        return cuda
+        return cuda_unpool if request.family == "unpool" else cuda
     from numbapool.backends import cpu, unpool
 
     return unpool if request.family == "unpool" else cpu

@@ -21,7 +21,7 @@ from typing import Any
 from .console import CommandError, progress, table
 
 HELP = "compile the CUDA kernels to PTX, without a GPU"
-OPS = ("max", "min", "avg", "sum", "lp")
+OPS = ("max", "min", "avg", "sum", "lp", "unpool")
 DTYPES = ("float32", "float16", "bfloat16", "float64", "uint8")
 MORE_DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64")
 
@@ -121,6 +121,9 @@ def _plans(op: str, dtype: str) -> Iterator[Any]:
         for power in POWERS:
             yield from _weighed(reductions.lp(power), dtype, reductions.ALL)
         return
+    if op == "unpool":
+        yield from _unpool(dtype)
+        return
     reduction = getattr(reductions, op.upper())
     for elements in ELEMENTS if op in ("max", "avg") else ():
         if not (op == "max" and elements.get("weights")) and (is_float(dtype) or not elements.get("omit")):
@@ -166,6 +169,23 @@ def _plans(op: str, dtype: str) -> Iterator[Any]:
                 yield lambda args=args: cuda_plans.forward(*args)
             args = reduction.mean, shape, strides, dtype, axes, windows, dtype, None, y_strides, key, keys, 0
             yield lambda args=args: cuda_plans.backward(*args)
+
+
+def _unpool(dtype: str) -> Iterator[Any]:
+    from numbapool.backends import cuda_unpool
+    from numbapool.dtypes import is_float, itemsize
+
+    small, large = (16, 32, 32), (16, 64, 64)
+    few = {n: _steps(small, itemsize(n)) for n in (dtype, "int32", "int64")}
+    many = {n: _steps(large, itemsize(n)) for n in (dtype, "int32")}
+    calls = [
+        ("claim", (few["int64"], many["int32"], few["int64"]), ("int32", "int64")),
+        ("fill", (few[dtype], many["int32"], many[dtype]), (dtype, "int32")),
+        ("settle", (few["int32"], many["int32"], few["int64"]), ("int32", "int64")),
+        ("pass_back", (few[dtype], many[dtype], few["int32"]), (dtype, "int32")),
+    ]
+    for step, strides, names in calls[: 4 if is_float(dtype) else 2]:
+        yield lambda args=(step, small, large, (1, 2), strides, names): cuda_unpool.plan(*args)
 
 
 def _weighed(reduction: Any, dtype: str, elements: Any) -> Iterator[Any]:

@@ -100,7 +100,6 @@ def test_not_yet():
         (lambda: nbp.vjp(nbp.lp_pool2d, x, 2, 2), "norms"),
         (lambda: nbp.vjp(nbp.avg_pool2d, x, 2, weights=x), "weights"),
         (lambda: nbp.fractional_max_pool2d(x, 2, 2, rng=0), "fractional"),
-        (lambda: nbp.max_unpool2d(x, OnDevice(np.zeros((4, 4), np.int64)), 2), "unpooling"),
     ):
         with pytest.raises(NotImplementedError, match=what):
             call()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from numbapool import reductions
+from numbapool import dtypes, reductions
 from numbapool.kernels import bind
 from numbapool.kernels.cuda import axis, compensated
 from numbapool.reductions import Types
@@ -227,6 +227,50 @@ def gather_sliding(types, key, slide, form, uneven=False):
             "load_k_some": p.guarded_loader(key, "int64", 255),
         }
     return names
+
+
+def unpool(step, names, is_wide):
+    """Binding of the template `unpool`.
+
+    Parameters
+    ----------
+    step : {"claim", "settle", "fill", "pass_back"}
+    names : tuple of str
+        Dtypes. "claim": of numbers, of indices. "settle": of what is kept, of indices. "fill": of values, of numbers. "pass_back": of values, of what is kept.
+    is_wide : bool
+        Indices of the kernel have 64 bits.
+    """
+    from numbapool.kernels.cuda import unpool as template
+
+    p = _primitives()
+    first, second = names
+    moves = step in ("fill", "pass_back")
+    numbers, indices = (second, second) if moves else (first, second)
+    value = f"uint{8 * dtypes.itemsize(first)}"  # whose meaning does not matter
+    bound = {
+        "work": getattr(template, step),
+        "OVER_LARGE": step == "fill",
+        "UNSIGNED": indices == "uint64",
+        "OUT_OF_RANGE": 2**62,
+        "to_index": p.wide if is_wide else p.narrow,
+        "get_k": p.getter(indices, "int64"),
+        "get_n": p.getter(numbers, "int64"),
+        "load_n": p.guarded_loader(numbers, "int64", -1),
+        "raise_to": p.raiser(numbers),
+        "report": p.guarded_storer("int64", numbers),
+        "store_k": p.storer("int64", numbers, 1),
+        "load_v": p.guarded_loader(value, value, 0),
+        "store_v": p.storer(value, value, 1),
+    }
+    bound |= {n: getattr(p, n) for n in ("pick", "wide", "both", "either", "ties", "lanes_of")}
+    return bound | {"whole": p.wide if is_wide else axis.as_is}
+
+
+def unpool_name(step, names):
+    """For the names of kernels: elements that are moved are named by their bytes."""
+    first, second = names
+    moves = step in ("fill", "pass_back")
+    return f"{8 * dtypes.itemsize(first) if moves else first}_{second}"
 
 
 def _slide(slide):
