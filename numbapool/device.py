@@ -78,6 +78,11 @@ class DeviceArray:
             self, shape=tuple(self.shape[a] for a in order), strides=tuple(self.strides[a] for a in order)
         )
 
+    def reversed(self) -> DeviceArray:
+        """The same with its last axis the other way round."""
+        step, n = self.strides[-1], self.shape[-1]
+        return replace(self, address=self.address + (n - 1) * step, strides=(*self.strides[:-1], -step))
+
     def broadcast_to(self, shape: tuple[int, ...]) -> DeviceArray:
         """The same repeated along axes of one element; ValueError where NumPy would raise it."""
         new = len(shape) - self.ndim

@@ -29,7 +29,7 @@ def array(x: Any, name: str = "x", beside: Any = None) -> tuple[Any, Any]:
     if dtypes.name_of(x.dtype) not in dtypes.SUPPORTED:
         raise containers.unsupported(name, x.dtype)
     if beside is not None and on_device(x) + on_device(beside):
-        _together(x, name, beside)
+        together(x, name, beside)
     return x, kind
 
 
@@ -38,7 +38,8 @@ def on_device(x: Any) -> bool:
     return not isinstance(x, np.ndarray)
 
 
-def _together(x, name, beside):
+def together(x: Any, name: str, beside: Any) -> None:
+    """Raise unless both arrays lie in the host's memory or on one device."""
     from numbapool import device
 
     if not on_device(x):

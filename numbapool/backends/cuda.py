@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from numbapool import device, driver, dtypes
-from numbapool.backends import cuda_plans, cuda_weighed
+from numbapool.backends import cuda_fractional, cuda_plans, cuda_weighed
 from numbapool.backends.cpu import result_layout
 from numbapool.device import DeviceArray
 from numbapool.presence import WHOLE
@@ -32,7 +32,7 @@ def vjp(request):
         return _weighed_vjp(request)
     y, keys = forward(request, key, request.out[0])
     if request.indices:  # what backward needs stays private
-        _, indices = forward(request, "positions")
+        indices = copied(keys, kind) if key == "positions" else forward(request, "positions")[1]
     shape, order, name = x.shape, result_layout(x.shape, x.strides), request.x_name
 
     def pullback(dy):
@@ -108,8 +108,6 @@ def _supported(request, backward=False):
     """Raise for what has no kernel here yet."""
     reduction, elements = request.reduction, request.presence.elements
     names = []
-    if request.planes is not None:
-        names.append("fractional windows")
     if backward and reduction.power is not None:
         names.append("the gradient of norms")
     if backward and not reduction.selecting and elements.weights and dtypes.is_float(elements.weights):
@@ -129,6 +127,9 @@ def forward(request, key, y=None, keys=None):
     if key:
         keys = kind.empty(shape, order, _key_dtype(request, key)) if keys is None else keys
     if y.size == 0:
+        return y, keys
+    if request.planes is not None:
+        cuda_fractional.run(request, x, y, keys, key, stream)
         return y, keys
     if request.presence.elements or request.reduction.power is not None:
         _weighed(request, x, y, keys, key, stream)

@@ -17,7 +17,7 @@ from numbapool.kernels.cuda import gather as window_by_window
 from numbapool.kernels.cuda.bind import Form, Slide
 from numbapool.layout import Canonical, canonical
 from numbapool.reductions import AVG
-from numbapool.windows import Windows, untouched
+from numbapool.windows import Windows, margin, untouched
 from numbapool.windows import sliding as sliding_windows
 
 THREADS = 256  # of a block
@@ -122,7 +122,7 @@ def axis(windows: Windows, key: int) -> tuple[int, ...]:
     """The fields of ``kernels/cuda/axis.py``."""
     if windows.regular is None:
         if windows.sure is not None:
-            raise NotImplementedError("fractional windows on a GPU")
+            return windows.count, windows.size, windows.sure, 1, margin(windows.size), 1, key, 0, 0, 0
         return windows.count, windows.size, 0, 1, 0, 1, key, 0, 0, 0
     taps, stride, before = windows.regular
     counted = windows.counted or (0, 0, 0)
@@ -132,12 +132,14 @@ def axis(windows: Windows, key: int) -> tuple[int, ...]:
 
 def form_of(axes: Sequence[Windows], aligned: bool, furthest: int, items: int) -> Form:
     """What a kernel has to know of windows and memory."""
-    products = [(w.count + 1) * w.size for w in axes if w.regular is None]
+    fractional = any(w.sure is not None for w in axes)
+    products = [(w.count + 1) * (w.size + margin(w.size) + 1) for w in axes if w.regular is None]
     spans = [
         w.size + w.regular[2] + w.step * w.regular[0] + w.count * w.regular[1] for w in axes if w.regular
     ]
     wide = max(furthest, items, prod(w.size for w in axes), *products, *spans) > NARROW
-    return Form(aligned, any(w.regular is None for w in axes), any(w.step > 1 for w in axes), wide)
+    divided = not fractional and any(w.regular is None for w in axes)
+    return Form(aligned, divided, any(w.step > 1 for w in axes), wide, fractional)
 
 
 def lanes_along_inner(view: Canonical, items: Sequence[int], widest: int, low: int) -> tuple[int, bool]:
@@ -209,14 +211,18 @@ def _call(shape, axes, windows, strides, stored, widest, low, ordered, backward=
     return _Call(view, of, lanes, where, form, items)
 
 
-def _plan(template, binding, name, call, constant, letter, keys):
-    """The plan of a call, its arrays in the order of `call`."""
-    kernel = build.kernel(template, binding, name, f"i 3i 3a 7i 7i 7i 10i 10i 10i {letter}", call.form.wide)
+def _plan(template, binding, name, call, constant, letter, keys, beside=""):
+    """The plan of a call, its arrays in the order of `call`. `beside`: the letter of a parameter of the template that is 0 here."""
+    signature = f"i 3i 3a 7i 7i 7i {beside} 10i 10i 10i {letter}"
+    kernel = build.kernel(template, binding, name, signature, call.form.wide)
     strides = (*call.places.strides, (0,) * 7)[:3]
     offsets = tuple((*o, 0)[:3] for o in call.places.offsets)
     fields = tuple(axis(v, int(k)) for v, k in zip(call.roles, keys, strict=True))
     last = constant if isinstance(constant, tuple) else (constant,)
-    return Plan(kernel, call.items, (call.items, call.places.sizes), (*strides, *fields, *last), offsets)
+    nothing = (0,) if beside else ()
+    return Plan(
+        kernel, call.items, (call.items, call.places.sizes), (*strides, *nothing, *fields, *last), offsets
+    )
 
 
 def _name(*parts):
@@ -404,6 +410,7 @@ def forward(
         constant,
         letter,
         keys,
+        "i",
     )
 
 
@@ -443,6 +450,8 @@ def backward(
     d, h, w = (v.transposed.most for v in call.roles)
     # Gradients may err four times as much.
     precise = is_precise(types, (d * h + w - 2) // (1 if types.acc == "float64" else 3))
+    # Of these few are more than neighbours, and their gradient is the CPU's to the bit.
+    precise = precise and not call.form.fractional
     keys = _keys(call, axes, windows, [shape[a] for a in axes], key)
     widest = dtypes.itemsize(types.acc)
     found = None

@@ -21,7 +21,7 @@ from typing import Any
 from .console import CommandError, progress, table
 
 HELP = "compile the CUDA kernels to PTX, without a GPU"
-OPS = ("max", "min", "avg", "sum", "lp", "unpool")
+OPS = ("max", "min", "avg", "sum", "lp", "unpool", "fractional")
 DTYPES = ("float32", "float16", "bfloat16", "float64", "uint8")
 MORE_DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64")
 
@@ -124,6 +124,9 @@ def _plans(op: str, dtype: str) -> Iterator[Any]:
     if op == "unpool":
         yield from _unpool(dtype)
         return
+    if op == "fractional":
+        yield from _fractional(dtype)
+        return
     reduction = getattr(reductions, op.upper())
     for elements in ELEMENTS if op in ("max", "avg") else ():
         if not (op == "max" and elements.get("weights")) and (is_float(dtype) or not elements.get("omit")):
@@ -169,6 +172,24 @@ def _plans(op: str, dtype: str) -> Iterator[Any]:
                 yield lambda args=args: cuda_plans.forward(*args)
             args = reduction.mean, shape, strides, dtype, axes, windows, dtype, None, y_strides, key, keys, 0
             yield lambda args=args: cuda_plans.backward(*args)
+
+
+def _fractional(dtype: str) -> Iterator[Any]:
+    from numbapool.backends import cuda_fractional, cuda_plans
+    from numbapool.dtypes import is_float, itemsize
+    from numbapool.reductions import MAX
+    from numbapool.windows import fractional
+
+    shape, pooled, windows = (16, 64, 64), (16, 40, 40), (fractional(64, 2, 40),) * 2
+    steps, y_steps, key_steps = _steps(shape, itemsize(dtype)), _steps(pooled, itemsize(dtype)), _steps(pooled, 8)  # fmt: skip
+    x = MAX, shape, steps, dtype, (1, 2), windows, y_steps
+    for key, keys in ((None, None), ("positions", key_steps)):
+        for samples in ("float32", "float64"):
+            beside = samples, _steps((16, 2), itemsize(samples))
+            yield lambda args=(*x, key, keys, *beside): cuda_fractional.plan(*args)
+    if is_float(dtype):
+        args = False, shape, steps, dtype, (1, 2), windows, dtype, None, y_steps, "positions", key_steps, 0
+        yield lambda: cuda_plans.backward(*args)
 
 
 def _unpool(dtype: str) -> Iterator[Any]:

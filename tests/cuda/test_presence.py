@@ -99,7 +99,6 @@ def test_not_yet():
     for call, what in (
         (lambda: nbp.vjp(nbp.lp_pool2d, x, 2, 2), "norms"),
         (lambda: nbp.vjp(nbp.avg_pool2d, x, 2, weights=x), "weights"),
-        (lambda: nbp.fractional_max_pool2d(x, 2, 2, rng=0), "fractional"),
     ):
         with pytest.raises(NotImplementedError, match=what):
             call()

@@ -59,6 +59,26 @@ def forward(reduction, types, lanes, form, channel=None, saves=False, elements=r
     return names
 
 
+def fractional(reduction, types, samples, form, channel):
+    """Binding of the template `forward` for windows that follow from samples of this dtype; other arguments as of `forward`."""
+    from numbapool.kernels.cuda import fractional as windows
+
+    p = _primitives()
+    names = forward(reduction, types, 1, form, channel, bool(channel)) | bind.functions(windows)
+    names |= {n: getattr(p, n) for n in ("isnan", "either", "lanes_of", "mul")}
+    return names | {
+        "get_sample": p.getter(samples, samples),
+        "add_samples": p.add,
+        "div_samples": p.div,
+        "one_sample": p.constant_like(samples, 1),
+        "no_sample": p.constant_like(samples, 0),
+        "to_sample": p.caster("int64", samples, None),
+        "to_element": p.caster(samples, "int64", None),
+        "to_index": p.wide if form.wide else p.narrow,
+        "report": p.guarded_storer(samples, samples),
+    }
+
+
 def masked(reduction, types, form, channel, saves, elements):
     """Binding of the template `masked`; arguments as of `forward`."""
     p = _primitives()
@@ -302,17 +322,25 @@ class Form:
         Taps of some axes are apart.
     wide : bool
         Indices have 64 bits.
+    fractional : bool
+        Windows are fractional.
     """
 
     aligned: bool = False
     divided: bool = False
     dilated: bool = False
     wide: bool = False
+    fractional: bool = False
 
     @property
     def name(self) -> str:
         """For the names of kernels."""
-        flags = ("aligned", self.aligned), ("divided", self.divided), ("dilated", self.dilated)
+        flags = (
+            ("aligned", self.aligned),
+            ("divided", self.divided),
+            ("dilated", self.dilated),
+            ("fractional", self.fractional),
+        )
         return "_".join(n for n, there in flags if there)
 
 
@@ -321,6 +349,7 @@ def _common(types, form):
     return {
         "DIVIDED": form.divided,
         "DILATED": form.dilated,
+        "FRACTIONAL": form.fractional,
         "pick": p.pick,
         "wide": p.wide,
         "whole": p.wide if form.wide else axis.as_is,

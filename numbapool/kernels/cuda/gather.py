@@ -71,19 +71,28 @@ def entry(items, sizes, at, dys, dxs, ks, d, h, w, constant):
             for b in range(nh):
                 in_row = nearer(in_plane, place[4], onward(h0, b), h)
                 rows = counted(planes, onward(h0, b), h)
-                line = nothing()
+                line = begun(acc)
                 here, key = row, row_key
                 for c in range(nw):
                     o = onward(w0, c)
                     line = merge(line, passed(here, key, nearer(in_row, place[5], o, w), counted(rows, o, w)))
                     here = onward(here, dys[5])
                     key = onward(key, ks[5])
-                acc = merge(acc, line)
+                acc = ended(acc, line)
                 row = onward(row, dys[4])
                 row_key = onward(row_key, ks[4])
             plane = onward(plane, dys[3])
             plane_key = onward(plane_key, ks[3])
         store(at, dxs, place, acc, constant)
+
+
+def begun(acc):
+    """What a row of windows is added to: dy that is passed on is added in order, as on the CPU; sums of a row for themselves are rounded less."""
+    return acc if SELECTING else nothing()
+
+
+def ended(acc, line):
+    return line if SELECTING else merge(acc, line)
 
 
 def one():
