@@ -186,7 +186,7 @@ class _Call:
     items: int
 
 
-def _call(shape, axes, windows, strides, stored, widest, low, ordered, backward=False) -> _Call:
+def call_of(shape, axes, windows, strides, stored, widest, low, ordered, backward=False) -> _Call:
     """See the arrays as a kernel does.
 
     Parameters
@@ -211,25 +211,27 @@ def _call(shape, axes, windows, strides, stored, widest, low, ordered, backward=
     return _Call(view, of, lanes, where, form, items)
 
 
-def _plan(template, binding, name, call, constant, letter, keys, beside=""):
-    """The plan of a call, its arrays in the order of `call`. `beside`: the letter of a parameter of the template that is 0 here."""
-    signature = f"i 3i 3a 7i 7i 7i {beside} 10i 10i 10i {letter}"
+def plan_of(template, binding, name, call, constant, letter, keys, beside=""):
+    """The plan of a call, its arrays in the order of `call`.
+
+    `beside`: the letters of one more parameter of the template: the strides of the arrays behind the first three, or an integer that is 0.
+    """
+    strides = (*call.places.strides, (0,) * 7)[: max(3, len(call.places.strides))]
+    signature = f"i 3i {len(strides)}a 7i 7i 7i {beside} 10i 10i 10i {letter}"
     kernel = build.kernel(template, binding, name, signature, call.form.wide)
-    strides = (*call.places.strides, (0,) * 7)[:3]
-    offsets = tuple((*o, 0)[:3] for o in call.places.offsets)
+    offsets = tuple((*o, 0)[: len(strides)] for o in call.places.offsets)
     fields = tuple(axis(v, int(k)) for v, k in zip(call.roles, keys, strict=True))
     last = constant if isinstance(constant, tuple) else (constant,)
-    nothing = (0,) if beside else ()
-    return Plan(
-        kernel, call.items, (call.items, call.places.sizes), (*strides, *nothing, *fields, *last), offsets
-    )
+    more = sum(strides[3:], ()) or 0
+    after = (*strides[:3], *((more,) if beside else ()), *fields, *last)
+    return Plan(kernel, call.items, (call.items, call.places.sizes), after, offsets)
 
 
-def _name(*parts):
+def name_of(*parts):
     return "_".join(p for p in parts if p)
 
 
-def _keys(call, axes, windows, sizes, key):
+def keys_of(call, axes, windows, sizes, key):
     """What a step along D, H, W adds to a key."""
     return key_steps(
         call.view, axes, [n if key == "positions" else v.most for n, v in zip(sizes, windows, strict=True)]
@@ -359,21 +361,21 @@ def forward(
     types, channel = reduction.types(x_name, y_name, False), CHANNELS[key]
     stored = (types.x, types.y, channel) if channel else (types.x, types.y)
     arrays = [strides, y_strides, key_strides][: len(stored)]
-    call = _call(
+    call = call_of(
         shape, axes, windows, arrays, stored, dtypes.itemsize(channel or types.acc), low, ordered=bool(key)
     )
     d, h, w = call.roles
     precise = not reduction.selecting and is_precise(types, d.most * h.most + w.most - 2)
     constant = _constant(call.roles, divisor) if reduction.mean else 0
     letter = CONSTANTS[types.end] if reduction.mean else "a"
-    keys = _keys(call, axes, windows, [shape[a] for a in axes], key)
+    keys = keys_of(call, axes, windows, [shape[a] for a in axes], key)
     widest = dtypes.itemsize(types.acc) * (1 + precise) + (dtypes.itemsize(channel) if channel else 0)
     if found := _tree(call, shape, axes, arrays, stored, low, key):
         call, across, keys = found
-        name = _name(
+        name = name_of(
             reduction.name, "tree", types.x, types.acc, types.y, f"x{call.lanes}", key, "precise" * precise, call.form.name
         )  # fmt: skip
-        plan = _plan(
+        plan = plan_of(
             tree,
             lambda: bind.tree(
                 reduction, types, call.lanes, block_size(), call.form, channel, bool(key), precise
@@ -387,10 +389,10 @@ def forward(
         return replace(plan, block=block_size())
     if found := _sliding(call, windows, stored, widest, low):
         call, slide = found
-        name = _name(
+        name = name_of(
             reduction.name, "slide", slide.name, types.x, types.acc, types.y, key, "precise" * precise, call.form.name
         )  # fmt: skip
-        return _plan(
+        return plan_of(
             sliding,
             lambda: bind.sliding(reduction, types, slide, call.form, channel, bool(key), precise),
             name,
@@ -399,10 +401,10 @@ def forward(
             letter,
             keys,
         )
-    name = _name(
+    name = name_of(
         reduction.name, "taps", types.x, types.acc, types.y, f"x{call.lanes}", key, "precise" * precise, call.form.name
     )  # fmt: skip
-    return _plan(
+    return plan_of(
         tap_by_tap,
         lambda: bind.forward(reduction, types, call.lanes, call.form, channel, bool(key), precise=precise),
         name,
@@ -434,7 +436,7 @@ def backward(
     types, channel = AVG.types(dy_name, x_name, False), CHANNELS[key]
     stored = (x_name, dy_name, channel) if channel else (x_name, dy_name)
     arrays = [strides, dy_strides, key_strides][: len(stored)]
-    call = _call(
+    call = call_of(
         shape,
         axes,
         windows,
@@ -452,17 +454,17 @@ def backward(
     precise = is_precise(types, (d * h + w - 2) // (1 if types.acc == "float64" else 3))
     # Of these few are more than neighbours, and their gradient is the CPU's to the bit.
     precise = precise and not call.form.fractional
-    keys = _keys(call, axes, windows, [shape[a] for a in axes], key)
+    keys = keys_of(call, axes, windows, [shape[a] for a in axes], key)
     widest = dtypes.itemsize(types.acc)
     found = None
     if key != "positions" and not precise:
         found = _sliding(call, windows, stored, widest, low, backward=True)
     if found:
         call, slide = found
-        name = _name(
+        name = name_of(
             "select" if key else "sum", "gather", slide.name, dy_name, types.acc, x_name, key, "uneven" * uneven, call.form.name
         )  # fmt: skip
-        plan = _plan(
+        plan = plan_of(
             gather_sliding,
             lambda: bind.gather_sliding(types, channel, slide, call.form, uneven),
             name,
@@ -471,12 +473,12 @@ def backward(
             CONSTANTS[types.end],
             keys,
         )
-        return _reading_second(plan)
-    name = _name(
+        return reading_second(plan)
+    name = name_of(
         "select" if key else "sum", "gather", dy_name, types.acc, x_name, f"x{call.lanes}", key, "precise" * precise, "uneven" * uneven,
         call.form.name,
     )  # fmt: skip
-    plan = _plan(
+    plan = plan_of(
         window_by_window,
         lambda: bind.gather(types, channel, call.lanes, call.form, uneven, precise),
         name,
@@ -484,14 +486,15 @@ def backward(
         constant or 1.0,
         CONSTANTS[types.end],
         keys,
+        "i",
     )
-    return _reading_second(plan)
+    return reading_second(plan)
 
 
-def _reading_second(plan):
+def reading_second(plan):
     """The plan for a template that reads the second array and writes the first: dy and dx."""
     dx, dy, *rest = plan.after
-    return replace(plan, after=(dy, dx, *rest), offsets=tuple((b, a, c) for a, b, c in plan.offsets))
+    return replace(plan, after=(dy, dx, *rest), offsets=tuple((b, a, *c) for a, b, *c in plan.offsets))
 
 
 def _constant(windows, divisor):

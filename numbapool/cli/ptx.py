@@ -120,6 +120,8 @@ def _plans(op: str, dtype: str) -> Iterator[Any]:
     if op == "lp":
         for power in POWERS:
             yield from _weighed(reductions.lp(power), dtype, reductions.ALL)
+            if is_float(dtype):
+                yield from _norms(reductions.lp(power), dtype)
         return
     if op == "unpool":
         yield from _unpool(dtype)
@@ -207,6 +209,23 @@ def _unpool(dtype: str) -> Iterator[Any]:
     ]
     for step, strides, names in calls[: 4 if is_float(dtype) else 2]:
         yield lambda args=(step, small, large, (1, 2), strides, names): cuda_unpool.plan(*args)
+
+
+def _norms(reduction: Any, dtype: str) -> Iterator[Any]:
+    from numbapool import reductions
+    from numbapool.backends import cuda_norms, cuda_plans
+    from numbapool.dtypes import itemsize
+    from numbapool.windows import sliding
+
+    along = sliding(64, 3, 2, 1, 1, 1, False, False)
+    saved = cuda_plans.key_kind((along, along)) if reduction.selecting else cuda_norms.compute_of(reduction, dtype, dtype)  # fmt: skip
+    for channels_last in (False, True):
+        shape, axes = ((4, 64, 64, 16), (1, 2)) if channels_last else ((4, 16, 64, 64), (2, 3))
+        pooled = tuple(along.count if a in axes else n for a, n in enumerate(shape))
+        steps, y_steps = _steps(shape, itemsize(dtype)), _steps(pooled, itemsize(dtype))
+        saved_steps = _steps(pooled, 1 if reduction.selecting else itemsize(saved))
+        args = reduction, shape, steps, dtype, axes, (along, along), dtype, y_steps, saved, saved_steps, steps, reductions.ALL, None, 0  # fmt: skip
+        yield lambda args=args: cuda_norms.plan(*args)
 
 
 def _weighed(reduction: Any, dtype: str, elements: Any) -> Iterator[Any]:

@@ -94,11 +94,50 @@ def test_norms(p):
         assert_matches(y, *bounds("lp_pool2d", x, p, 3, 2, **options))
 
 
+@pytest.mark.parametrize("p", [1, 2, 3, 1.5, 0.5, -1, 8, 300, np.inf, -np.inf])
+def test_gradients_of_norms(p):
+    x = array((2, 5, 7), "float32", "any")
+    x[0, :2, :4] = 0
+    for options in ({}, {"nan_policy": "omit"}, {"where": THERE[:7]}):
+        for args in ((p, 3, 2), (p, 2)):
+            dy = array(nbp.lp_pool2d(x, *args).shape, "float32", "ties", seed=1)
+            y, pullback = nbp.vjp(nbp.lp_pool2d, OnDevice(x), *args, **moved(options))
+            assert_matches(y, nbp.lp_pool2d(OnDevice(x), *args, **moved(options)))
+            assert_matches(pullback(OnDevice(dy)), *vjp_bounds("lp_pool2d", x, args, options, dy))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64", "float32"])
+def test_gradients_of_other_norms(dtype):
+    x = array((2, 6, 5, 4), dtype, "distinct")
+    for fn, args, options in (
+        ("lp_pool2d", (3, 2, 1), {"padding": 1, "dilation": 2, "axes": (1, 2)}),
+        ("lp_pool1d", (2.5, 3), {}),
+        ("lp_pool2d", (np.inf, 3, 1), {"axes": (1, 2)}),
+        ("global_lp_pool", (2,), {"axes": (1, 2)}),
+        ("global_lp_pool", (-np.inf,), {"axes": None, "keepdims": False}),
+    ):
+        y, pullback = nbp.vjp(getattr(nbp, fn), OnDevice(x), *args, **options)
+        dy = array(np.shape(y), dtype, "ties", seed=1)
+        assert_matches(y, *bounds(fn, x, *args, **options))
+        assert_matches(pullback(OnDevice(dy)), *vjp_bounds(fn, x, args, options, dy))
+
+
+def test_norms_beyond_the_range_of_powers():
+    for x, p in (
+        (np.float32([1e30, 1e30, -1e-30, 1e-30]), 8),
+        (np.array([1e300, -1e300, 1e-300, 3e-300]), 3),
+        (np.float32([1e-38, 2e-38, 3e38, 3e38]), 2),
+        (np.array([1e-200, 1e-200, 1e200, 1e200]), -4),
+    ):
+        y, pullback = nbp.vjp(nbp.lp_pool1d, OnDevice(x), p, 2)
+        dy = np.ones_like(y)
+        dx = pullback(OnDevice(dy))
+        assert np.isfinite(dx).all()
+        assert_matches(dx, *vjp_bounds("lp_pool1d", x, (p, 2), {}, dy))
+
+
 def test_not_yet():
     x = OnDevice(np.ones((4, 4), np.float32))
-    for call, what in (
-        (lambda: nbp.vjp(nbp.lp_pool2d, x, 2, 2), "norms"),
-        (lambda: nbp.vjp(nbp.avg_pool2d, x, 2, weights=x), "weights"),
-    ):
+    for call, what in ((lambda: nbp.vjp(nbp.avg_pool2d, x, 2, weights=x), "weights"),):
         with pytest.raises(NotImplementedError, match=what):
             call()

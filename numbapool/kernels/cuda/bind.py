@@ -177,6 +177,40 @@ def gather(types, key, lanes, form, uneven=False, precise=False):
     }
 
 
+def norm_gather(types, reduction, saved, x, lanes, form, elements, precise):
+    """Binding of the template `gather` for norms.
+
+    Parameters
+    ----------
+    types : Types
+        Of dy, of what is reckoned in, of dx.
+    reduction : Reduction
+    saved : str
+        The dtype of keys or norms.
+    x : str
+        The dtype of the elements.
+    elements : Elements
+    lanes, form, precise
+        As of `forward`.
+    """
+    from numbapool.kernels.cuda import slopes
+
+    p = _primitives()
+    names = gather(types, saved if reduction.selecting else None, lanes, form, precise=precise)
+    names |= {n: getattr(p, n) for n in ("isnan", "either", "equal", "mul", "fabs", "with_sign")}
+    names |= bind.functions(slopes) | {
+        "MASKED": elements.where,
+        "OMITS": elements.omit,
+        "load_e": p.loader(x, types.acc, lanes, form.aligned),
+        "load_there": p.flag_loader(lanes),
+        "one_of": p.constant_like(types.acc, 1),
+    }
+    if reduction.selecting:
+        return names
+    names["load_s"] = p.loader(saved, types.acc, lanes, form.aligned)
+    return names | {"power": p.power(reduction.power - 1)}
+
+
 @dataclass(frozen=True)
 class Slide:
     """Windows along W of which a kernel knows taps, stride and padding in front; `lanes` of them are one thread's."""

@@ -40,7 +40,12 @@ def counted(rows, o, axis):
     return rows * wide(extent(o, axis, bounds(o, axis)[0])) if UNEVEN else rows
 
 
-def passed(dy, key, found, rows):
+def own_of(at, beside, place):
+    """What a window passes on may depend on the element: here it does not."""
+    return 0
+
+
+def passed(dy, key, found, rows, own):
     """What a window passes on to an element."""
     v = load_x(dy)
     if SELECTING:
@@ -54,8 +59,8 @@ def passed(dy, key, found, rows):
     return accumulator(v)
 
 
-def entry(items, sizes, at, dys, dxs, ks, d, h, w, constant):
-    """`at`: the addresses of dy, dx and the keys; `constant`: what dx is divided by."""
+def entry(items, sizes, at, dys, dxs, ks, beside, d, h, w, constant):
+    """`at`: the addresses of dy, dx, the keys, and of what lies beside dx, with the strides `beside`; `constant`: what dx is divided by."""
     i = number(cuda.threadIdx.x, cuda.blockIdx.x, cuda.blockDim.x)
     if i < items:
         place = element(i, sizes, d, h, w)
@@ -63,6 +68,7 @@ def entry(items, sizes, at, dys, dxs, ks, d, h, w, constant):
         corner = moved(place, d0, h0, w0)
         plane, plane_key = address(at[0], dys, corner), address(at[2], ks, corner)
         start = found_first(place, d, h, w)
+        own = own_of(at, beside, place)
         acc = nothing()
         for a in range(nd):
             in_plane = nearer(start, place[3], onward(d0, a), d)
@@ -75,7 +81,9 @@ def entry(items, sizes, at, dys, dxs, ks, d, h, w, constant):
                 here, key = row, row_key
                 for c in range(nw):
                     o = onward(w0, c)
-                    line = merge(line, passed(here, key, nearer(in_row, place[5], o, w), counted(rows, o, w)))
+                    line = merge(
+                        line, passed(here, key, nearer(in_row, place[5], o, w), counted(rows, o, w), own)
+                    )
                     here = onward(here, dys[5])
                     key = onward(key, ks[5])
                 acc = ended(acc, line)
