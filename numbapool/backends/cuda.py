@@ -166,10 +166,11 @@ def low_bits(*arrays):
     return low % cuda_plans.WORD
 
 
-def copied(x: DeviceArray, kind, dtype: str = "") -> DeviceArray:
-    """A copy, of another dtype if one is named, made on the device."""
+def copied(x: DeviceArray, kind, dtype: str = "", by_rows: bool = False) -> DeviceArray:
+    """A copy, of another dtype if one is named, made on the device: in x's memory order, or row by row."""
     dtype = dtype or x.dtype.name
-    new = kind.empty(x.shape, result_layout(x.shape, x.strides), dtype)
+    order = tuple(range(x.ndim)) if by_rows else result_layout(x.shape, x.strides)
+    new = kind.empty(x.shape, order, dtype)
     if x.size:
         reduction = MAX if dtype == x.dtype.name else SUM
         axes = (x.ndim - 1,) if x.ndim else ()
