@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from numbapool import device, dtypes
-from numbapool.backends import cuda_norms, cuda_plans, cuda_weighed
+from numbapool.backends import cuda_learned, cuda_norms, cuda_plans, cuda_weighed
 from numbapool.backends.cpu import result_layout
 from numbapool.backends.cuda import copied, forward, low_bits, wider
 from numbapool.device import DeviceArray
-from numbapool.reductions import ALL, SUM
+from numbapool.reductions import ALL, SUM, Elements
 
 
 def vjp(request):
@@ -45,13 +45,22 @@ def vjp(request):
 
 
 def _weighed_vjp(request):
-    """As `vjp`, for sums and means over elements that are missing or weighed: dx = factor · Σ dy / sum of weights."""
-    kind, x, present, reduction = request.kind, request.x, request.presence, request.reduction
-    elements = present.elements
-    if elements.weights and dtypes.is_float(elements.weights):
-        raise NotImplementedError("the gradient with respect to weights on a GPU: copy x to the host")
-    y, sums = forward(request, "weights" if reduction.mean else None)
-    compute = "float64" if "float64" in (request.x_name, request.y_name) else "float32"
+    """As `vjp`, for sums and means over elements that are missing or weighed: dx = factor · Σ dy / sum of weights.
+
+    Weights that float have a gradient of their own, Σ dy (x − y) / sum of weights, for sums Σ dy x.
+    """
+    kind, x, present, mean = request.kind, request.x, request.presence, request.reduction.mean
+    elements, given = present.elements, present.given
+    learned = dtypes.is_float(elements.weights) if elements.weights else False
+    exact = None
+    if learned and mean:
+        # Results before they are rounded, in memory that the caller does not have.
+        exact, sums = forward(replace(request, dtype="float64"), "weights")
+        y = copied(exact, kind, request.y_name)
+    else:
+        y, sums = forward(request, "weights" if mean else None)
+    compute = "float64" if "float64" in (request.x_name, request.y_name, given.dtype) else "float32"
+    summing = replace(request, reduction=SUM)
 
     def new(like, dtype):
         return kind.empty(like.shape, result_layout(x.shape, x.strides), dtype)
@@ -61,31 +70,39 @@ def _weighed_vjp(request):
             dy = copied(dy, kind, request.y_name)
         dx = new(x, request.x_name)
         if dx.size == 0:
-            return dx
+            return (dx, cuda_learned.nothing(request)) if learned else dx
+        share = dy
         if sums is not None:
-            share = new(dy, compute)
-            _factored(kind, dy, share, sums, compute, True, ALL)
-            dy = share
-        total = _spread(replace(request, reduction=SUM), dy, new(x, compute))
-        beside = x if elements.omit else None
-        _factored(kind, total, dx, beside, compute, False, elements, present.where, present.weights)
-        return dx
+            share = factored(kind, dy, new(dy, compute), compute, "divides", ALL, sums)
+        total = spread(summing, share, new(x, compute))
+        where = cuda_learned.covered(request, new) if learned else present.where
+        kept = replace(elements, where=where is not None)
+        factored(kind, total, dx, compute, "", kept, x if elements.omit else None, where, present.weights)
+        if not learned:
+            return dx
+        back = None
+        if exact is not None:
+            by = Elements(weights=exact.dtype.name)
+            share = factored(kind, dy, new(dy, compute), compute, "divides", by, sums, None, exact)
+            back = spread(summing, share, new(x, compute))
+        return dx, cuda_learned.gradient(request, total, back, where, compute)
 
     return y, y, pullback
 
 
-def _factored(kind, x, y, beside, compute, divides, elements, where=None, weights=None):
-    """Fill y with x divided by what lies beside it, or weighed and masked."""
+def factored(kind, x, y, compute, how, elements, beside=None, where=None, weights=None):
+    """Fill y with x, weighed and masked, and if `how` says so ("divides", "subtracts") divided by what lies beside it or without that; y."""
     arrays: tuple[DeviceArray | None, ...] = x, y, beside, where, weights
     names = tuple("" if a is None else a.dtype.name for a in arrays[:3])
     if not x.ndim:
         arrays = tuple(a if a is None else a.reshape((1,)) for a in arrays)
     strides = tuple(None if a is None else a.strides for a in arrays)
-    plan = cuda_weighed.factored(x.shape or (1,), names, strides, compute, divides, elements)
+    plan = cuda_weighed.factored(x.shape or (1,), names, strides, compute, how, elements)
     plan.run(x.device, device.stream_of(kind), tuple(0 if a is None else a.address for a in arrays))
+    return y
 
 
-def _spread(request, dy, dx):
+def spread(request, dy, dx):
     """Fill dx with the sums of dy over the windows that cover its elements."""
     dy, rest = _first_passes_back(request, dy)
     plan = cuda_plans.backward(

@@ -28,8 +28,8 @@ def sums_dtype(reduction, x_name, y_name, axes, windows, elements, shape, stride
 
 
 @lru_cache(maxsize=512)
-def factored(shape, names, strides, compute, divides, elements):
-    """The plan of dividing, weighing and masking element by element.
+def factored(shape, names, strides, compute, how, elements):
+    """The plan of dividing or subtracting, weighing and masking element by element.
 
     Parameters
     ----------
@@ -39,8 +39,8 @@ def factored(shape, names, strides, compute, divides, elements):
         Of the same, the mask and the weights; None for what is not there.
     compute : str
         The dtype that is reckoned in.
-    divides : bool
-        What lies beside is a divisor, else the elements that may be NaN.
+    how : {"divides", "subtracts", ""}
+        What lies beside is a divisor, or it is subtracted; else it is the elements that may be NaN.
     elements : Elements
     """
     arrays = [(0,) * len(shape) if s is None else s for s in strides]
@@ -55,8 +55,8 @@ def factored(shape, names, strides, compute, divides, elements):
     x, y, beside = names
     kernel = build.kernel(
         by_element,
-        lambda: bind.factored(x, beside, y, compute, form, divides, elements),
-        "_".join(p for p in ("factored", *names, compute, "divides" * divides, elements.name) if p),
+        lambda: bind.factored(x, beside, y, compute, form, how, elements),
+        "_".join(p for p in ("factored", *names, compute, how, elements.name) if p),
         "i 3i 5a 7i 7i 7i 7i 7i 10i 10i 10i a",
         form.wide,
     )

@@ -260,10 +260,18 @@ def _weighed(reduction: Any, dtype: str, elements: Any) -> Iterator[Any]:
         steps, wide = _steps(shape, itemsize(dtype)), _steps(shape, itemsize(compute))
         divisor = wide, _steps(shape, itemsize(dtype)), wide, None, None
         names = dtype, compute, compute
-        yield lambda: cuda_weighed.factored(shape, names, divisor, compute, True, reductions.ALL)
+        yield lambda: cuda_weighed.factored(shape, names, divisor, compute, "divides", reductions.ALL)
         factors = wide, steps, steps if elements.omit else None, *beside
         names_back = compute, dtype, dtype if elements.omit else ""
-        yield lambda: cuda_weighed.factored(shape, names_back, factors, compute, False, elements)
+        yield lambda: cuda_weighed.factored(shape, names_back, factors, compute, "", elements)
+    if elements.weights and reduction.mean and is_float(dtype):
+        # What a gradient of weights takes beside: dy times results, and x times dy less that.
+        exact = (*divisor[:4], _steps(shape, 8))
+        by = reductions.Elements(weights="float64")
+        yield lambda: cuda_weighed.factored(shape, names, exact, compute, "divides", by)
+        slopes = wide, wide, wide, None, steps
+        by_x = reductions.Elements(weights=dtype)
+        yield lambda: cuda_weighed.factored(shape, (compute,) * 3, slopes, compute, "subtracts", by_x)
 
 
 def _steps(shape: tuple[int, ...], step: int) -> tuple[int, ...]:

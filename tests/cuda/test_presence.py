@@ -67,6 +67,62 @@ def test_gradients_of_sums(op, options, dtype):
         assert_matches(pullback(OnDevice(dy)), *vjp_bounds(fn, x, args, options, dy))
 
 
+def check_learned(fn, x, weights, args, options):
+    function = getattr(nbp, fn)
+    y, pullback = nbp.vjp(function, OnDevice(x), *args, weights=OnDevice(weights), **moved(options))
+    dy = array(np.shape(y), x.dtype.name, "ties", seed=1)
+    options = {**options, "weights": weights}
+    assert_matches(y, *bounds(fn, x, *args, **options))
+    for part, expected in zip(pullback(OnDevice(dy)), vjp_bounds(fn, x, args, options, dy), strict=True):
+        assert_matches(part, *expected)
+
+
+@pytest.mark.parametrize("op", ["avg", "sum"])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "float64"])
+def test_gradients_of_weights(op, dtype):
+    x = array((2, 6, 9), dtype, "distinct")
+    shaped = array((6, 9), "float32", "any", seed=2)
+    for weights in (WEIGHTS, shaped.astype(dtype), WEIGHTS.astype(np.float64)[None]):
+        for args in ((2,), (3, 2, 1)):
+            check_learned(f"{op}_pool2d", x, weights, args, {})
+    holes = image(dtype)
+    for options in ({"where": THERE}, {"nan_policy": "omit"}, {"where": THERE, "nan_policy": "omit"}):
+        check_learned(f"{op}_pool2d", holes, WEIGHTS, (3, 2, 1), options)
+    check_learned(f"{op}_pool2d", x, WEIGHTS, (2, 3), {})  # some elements belong to no window
+    check_learned(f"{op}_pool1d", x, array(x.shape, "float32", "any"), (3, 2), {"dilation": 2, "axes": 1})
+
+
+def test_gradients_of_weights_beyond():
+    x, weights = array((2, 6, 9), "float32", "distinct"), array((6, 9), "float32", "any", seed=2)
+    x[0, 2] = np.inf  # in no window
+    weights[5] = np.nan
+    check_learned("avg_pool2d", x, weights, (2, 3), {})
+    check_learned("global_avg_pool", x[:, :2], np.float32(2), (), {"axes": None})
+    many = array((2, 3, 1, 2, 3, 2), "float32", "distinct")
+    check_learned(
+        "global_avg_pool", many, array((3, 1, 1, 1, 2), "float32", "any"), (), {"axes": (0, 1, 3, 5)}
+    )
+    y, pullback = nbp.vjp(nbp.avg_pool2d, OnDevice(x[:0]), 2, weights=OnDevice(weights))
+    dx, dw = pullback(OnDevice(y))
+    assert dx.shape == (0, 6, 9) and (dw == np.zeros((6, 9))).all()
+
+
+def test_axes_that_do_not_merge():
+    x = array((2, 3, 4, 2, 3), "float32", "distinct")
+    for part in (x, x.transpose(4, 1, 3, 0, 2), x[:, ::-1, ::2]):
+        for options in ({"axes": None}, {"axes": (0, 1, 3, 4)}, {"axes": (0, 1, 3, 4), "keepdims": False}):
+            y, indices = nbp.global_max_pool(OnDevice(part), return_indices=True, **options)
+            expected = nbp.global_max_pool(part, return_indices=True, **options)
+            assert_matches(y, expected[0])
+            assert_matches(indices, expected[1])
+            dy = array(y.shape, "float32", "distinct", seed=1)
+            _, pullback = nbp.vjp(nbp.global_max_pool, OnDevice(part), **options)
+            assert_matches(pullback(OnDevice(dy)), *vjp_bounds("global_max_pool", part, (), options, dy))
+            there = array(part.shape, "bool")
+            y = nbp.global_sum_pool(OnDevice(part), where=OnDevice(there), **options)
+            assert_matches(y, *bounds("global_sum_pool", part, where=there, **options))
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
 @pytest.mark.parametrize("op", ["avg", "sum"])
 def test_weights(op, dtype):
@@ -134,10 +190,3 @@ def test_norms_beyond_the_range_of_powers():
         dx = pullback(OnDevice(dy))
         assert np.isfinite(dx).all()
         assert_matches(dx, *vjp_bounds("lp_pool1d", x, (p, 2), {}, dy))
-
-
-def test_not_yet():
-    x = OnDevice(np.ones((4, 4), np.float32))
-    for call, what in ((lambda: nbp.vjp(nbp.avg_pool2d, x, 2, weights=x), "weights"),):
-        with pytest.raises(NotImplementedError, match=what):
-            call()

@@ -95,12 +95,13 @@ def masked(reduction, types, form, channel, saves, elements):
     return names
 
 
-def factored(x, beside, y, compute, form, divides, elements):
-    """Binding of the template `factored`: dtypes of what is read, of what lies beside it and of what is written; whether it is divided; elements."""
+def factored(x, beside, y, compute, form, how, elements):
+    """Binding of the template `factored`: dtypes of what is read, of what lies beside it and of what is written; what is done with that; elements."""
     p = _primitives()
-    names = {n: getattr(p, n) for n in ("mul", "div", "isnan", "ties")}
+    names = {n: getattr(p, n) for n in ("mul", "div", "sub", "isnan", "ties")}
     return names | _common(Types(x, compute, y, compute), form) | {
-        "DIVIDES": divides,
+        "DIVIDES": how == "divides",
+        "SUBTRACTS": how == "subtracts",
         "OMITS": elements.omit,
         "MASKED": elements.where,
         "WEIGHED": bool(elements.weights),
