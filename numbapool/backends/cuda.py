@@ -129,8 +129,10 @@ def _first_passes(request, x):
         if reduction.selecting
         else SUM.types(x.dtype.name, wider(x.dtype.name, request.y_name), False).y
     )
-    # The axis first that leaves the fewest elements.
+    # The axis first that leaves the fewest elements; but of 0.0 and -0.0 the first stays only if rows are merged before columns.
     order = sorted(range(len(axes)), key=lambda n: (windows[n].count / windows[n].size, n))
+    if reduction.selecting and dtypes.is_float(x.dtype.name):
+        order.sort(reverse=True)
     for n in order[:-1]:
         shape = tuple(windows[n].count if a == axes[n] else size for a, size in enumerate(x.shape))
         through = request.kind.empty(shape, result_layout(x.shape, x.strides), dtype)

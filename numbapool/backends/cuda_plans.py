@@ -368,52 +368,47 @@ def forward(
     precise = not reduction.selecting and is_precise(types, d.most * h.most + w.most - 2)
     constant = _constant(call.roles, divisor) if reduction.mean else 0
     letter = CONSTANTS[types.end] if reduction.mean else "a"
-    keys = keys_of(call, axes, windows, [shape[a] for a in axes], key)
-    widest = dtypes.itemsize(types.acc) * (1 + precise) + (dtypes.itemsize(channel) if channel else 0)
-    if found := _tree(call, shape, axes, arrays, stored, low, key):
-        call, across, keys = found
-        name = name_of(
-            reduction.name, "tree", types.x, types.acc, types.y, f"x{call.lanes}", key, "precise" * precise, call.form.name
-        )  # fmt: skip
-        plan = plan_of(
+    # Of 0.0 and -0.0 the first stays: where taps are not merged in their order, their places go along.
+    signed = reduction.selecting and not key and dtypes.is_float(x_name)
+    seen = [a for a in call.view.axes if a >= 0]
+    in_order, across = seen == sorted(seen), seen[-1] == min(seen)
+    sizes = [shape[a] for a in axes]
+
+    def planned(template, binding, carried, *parts, extra=(), letters=letter, beside="", of=call, keys=None):
+        keys = keys_of(of, axes, windows, sizes, carried) if keys is None else keys
+        accompanied = key or "unsaved" * bool(carried)
+        name = name_of(reduction.name, *parts, accompanied, "precise" * precise, of.form.name)
+        last = (*extra, constant)
+        return plan_of(template, lambda: binding(CHANNELS[carried]), name, of, last, letters, keys, beside)
+
+    stored_types = types.x, types.acc, types.y
+    carried = key or ("positions" if signed else None)
+    if found := _tree(call, shape, axes, arrays, stored, low, carried):
+        joined, side, steps = found
+        made = planned(
             tree,
-            lambda: bind.tree(
-                reduction, types, call.lanes, block_size(), call.form, channel, bool(key), precise
-            ),
-            name,
-            call,
-            (across, call.view.inner, constant),
-            f"i i {letter}",
-            keys,
-        )
-        return replace(plan, block=block_size())
-    if found := _sliding(call, windows, stored, widest, low):
-        call, slide = found
-        name = name_of(
-            reduction.name, "slide", slide.name, types.x, types.acc, types.y, key, "precise" * precise, call.form.name
+            lambda c: bind.tree(reduction, types, joined.lanes, block_size(), joined.form, c, bool(key), precise),
+            carried, "tree", *stored_types, f"x{joined.lanes}",
+            extra=(side, joined.view.inner), letters=f"i i {letter}", of=joined, keys=steps,
         )  # fmt: skip
-        return plan_of(
+        return replace(made, block=block_size())
+    carried = key or ("positions" if signed and not in_order and not across else None)
+    widest = dtypes.itemsize(types.acc) * (1 + precise)
+    widest += dtypes.itemsize(CHANNELS[carried]) if carried else 0
+    if found := _sliding(call, windows, stored, widest, low):
+        rows, slide = found
+        by_rows = signed and in_order
+        return planned(
             sliding,
-            lambda: bind.sliding(reduction, types, slide, call.form, channel, bool(key), precise),
-            name,
-            call,
-            constant,
-            letter,
-            keys,
-        )
-    name = name_of(
-        reduction.name, "taps", types.x, types.acc, types.y, f"x{call.lanes}", key, "precise" * precise, call.form.name
-    )  # fmt: skip
-    return plan_of(
+            lambda c: bind.sliding(reduction, types, slide, rows.form, c, bool(key), precise, by_rows),
+            carried, "slide", slide.name, "rows" * by_rows, *stored_types, of=rows,
+        )  # fmt: skip
+    carried = key or ("positions" if signed and not in_order else None)
+    return planned(
         tap_by_tap,
-        lambda: bind.forward(reduction, types, call.lanes, call.form, channel, bool(key), precise=precise),
-        name,
-        call,
-        constant,
-        letter,
-        keys,
-        "i",
-    )
+        lambda c: bind.forward(reduction, types, call.lanes, call.form, c, bool(key), precise=precise),
+        carried, "taps", *stored_types, f"x{call.lanes}", beside="i",
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=1024)

@@ -232,8 +232,8 @@ class Slide:
         return f"k{self.taps}s{self.stride}p{self.before}x{self.lanes}"
 
 
-def sliding(reduction, types, slide, form, channel=None, saves=False, precise=False):
-    """Binding of the template `sliding`; arguments as of `forward`."""
+def sliding(reduction, types, slide, form, channel=None, saves=False, precise=False, by_rows=False):
+    """Binding of the template `sliding`, whose taps are merged row by row if `by_rows`, else column by column; other arguments as of `forward`."""
     from numbapool.kernels.cuda import sliding as template
 
     p = _primitives()
@@ -247,6 +247,7 @@ def sliding(reduction, types, slide, form, channel=None, saves=False, precise=Fa
         "BEHIND": behind,
         "SPAN": span,
         "SEES": False,
+        "BY_ROWS": by_rows,
         "load_x": p.loader(types.x, types.acc, slide.main, form.aligned),
         "load_some": p.guarded_loader(types.x, types.acc, identity),
         "store_y": p.storer(types.end, types.y, slide.lanes, form.aligned),
@@ -258,6 +259,8 @@ def sliding(reduction, types, slide, form, channel=None, saves=False, precise=Fa
     }
     if precise:
         names["accumulator"] = compensated.accumulator
+    if by_rows:
+        names["identity"] = p.constant(types.acc, identity, slide.lanes)
     if channel and saves:
         names["save_k"] = p.storer(channel, channel, slide.lanes, form.aligned)
     return names
@@ -282,6 +285,18 @@ def gather_sliding(types, key, slide, form, uneven=False):
             "load_k_some": p.guarded_loader(key, "int64", 255),
         }
     return names
+
+
+def positions(form):
+    """Binding of the template `positions`."""
+    p = _primitives()
+    types = Types("uint8", "int64", "int64", "int64")
+    return _common(types, form) | {
+        "NO_TAP": bind.NO_TAP,
+        "get_tap": p.getter("uint8", "int64"),
+        "put_index": p.putter("int64", "int64"),
+        "narrow": p.wide if form.wide else p.narrow,
+    }
 
 
 def unpool(step, names, is_wide):

@@ -1,7 +1,7 @@
 """Forward, for windows of a few taps that slide along rows of neighbours: a thread does several windows of a row, side by side.
 
-The elements that these windows span are read once, in moves of 16 bytes where rows allow it, and merged row by row in registers; then the taps along W are
-merged. Taps, stride and padding along W are constants of the kernel (`TAPS_W`, `STRIDE_W`, `BEFORE_W`), so every choice of a lane is made when it is compiled.
+The elements that these windows span are read once, in moves of 16 bytes where rows allow it, and merged in registers, first along D and H, then the taps
+along W (`BY_ROWS`: these first). Taps, stride and padding along W are constants of the kernel (`TAPS_W`, `STRIDE_W`, `BEFORE_W`), so every choice of a lane is made when it is compiled.
 A span is `BEFORE_W` elements, the `MAIN` ones that belong to the thread's windows alone, and those `BEHIND` it.
 """
 
@@ -61,13 +61,22 @@ def from_right(column, w):
 def take_whole(acc, at, key, column, w):
     left, right = from_left(column), from_right(column, w)
     values = joined(load_some(at - BEFORE_W * X_SIZE, left), load_x(at), load_some(at + MAIN * X_SIZE, right))
-    return merge(acc, spanned(values, key, joined(left, lanes_of([True] * MAIN), right)))
+    return take(acc, spanned(values, key, joined(left, lanes_of([True] * MAIN), right)), column, w)
 
 
 def take_part(acc, at, key, column, w):
     inside = lanes_of([column + e < w[SIZE] for e in range(MAIN)])
     inside = joined(from_left(column), inside, from_right(column, w))
-    return merge(acc, spanned(load_some(at - BEFORE_W * X_SIZE, inside), key, inside))
+    return take(acc, spanned(load_some(at - BEFORE_W * X_SIZE, inside), key, inside), column, w)
+
+
+def take(acc, row, column, w):
+    """Columns are merged first, which is less to do, or where the order of taps matters the taps of each row."""
+    return merge(acc, slid(row, column, w)) if BY_ROWS else merge(acc, row)
+
+
+def slide(acc, column, w):
+    return acc if BY_ROWS else slid(acc, column, w)
 
 
 def taps_of(acc, t):
@@ -76,7 +85,7 @@ def taps_of(acc, t):
     return tuple(selected(part, lanes) for part in acc) if isinstance(acc, tuple) else selected(acc, lanes)
 
 
-def slide(acc, column, w):
+def slid(acc, column, w):
     """Merge the taps along W."""
     acc = placed_in_row(acc, column, w)
     windows = numbered_tap(taps_of(acc, 0), 0, w)
