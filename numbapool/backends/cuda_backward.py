@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from numbapool import device, dtypes
-from numbapool.backends import cuda_learned, cuda_norms, cuda_plans, cuda_weighed
+from numbapool.backends import cuda_learned, cuda_norms, cuda_plans, cuda_positions, cuda_weighed
 from numbapool.backends.cpu import result_layout
 from numbapool.backends.cuda import copied, forward, low_bits, wider
 from numbapool.device import DeviceArray
@@ -22,7 +22,7 @@ def vjp(request):
         return _weighed_vjp(request)
     y, keys = forward(request, key, request.out[0])
     if request.indices:  # what backward needs stays private
-        indices = copied(keys, kind) if key == "positions" else forward(request, "positions")[1]
+        indices = cuda_positions.indices(request, keys, key)
     shape, order, name = x.shape, result_layout(x.shape, x.strides), request.x_name
 
     def pullback(dy):

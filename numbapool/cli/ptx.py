@@ -113,7 +113,7 @@ def usual(ops: Any = OPS, dtypes: Any = DTYPES) -> list[Any]:
 def _plans(op: str, dtype: str) -> Iterator[Any]:
     args: tuple[Any, ...]
     from numbapool import reductions
-    from numbapool.backends import cuda_plans
+    from numbapool.backends import cuda_plans, cuda_positions
     from numbapool.dtypes import is_float, itemsize
     from numbapool.windows import adaptive, sliding
 
@@ -172,6 +172,8 @@ def _plans(op: str, dtype: str) -> Iterator[Any]:
             if key == "places":
                 args = reduction, shape, strides, dtype, axes, windows, None, None, y_strides, key, keys, 0
                 yield lambda args=args: cuda_plans.forward(*args)
+                steps = keys, _steps(pooled, 8)
+                yield lambda args=(shape, axes, windows, pooled, *steps): cuda_positions.plan(*args)
             args = reduction.mean, shape, strides, dtype, axes, windows, dtype, None, y_strides, key, keys, 0
             yield lambda args=args: cuda_plans.backward(*args)
 
