@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from numbapool import device, driver, dtypes
-from numbapool.backends import cuda_fractional, cuda_plans, cuda_weighed
+from numbapool.backends import cuda_fractional, cuda_passes, cuda_plans, cuda_weighed
 from numbapool.backends.cpu import result_layout
 from numbapool.device import DeviceArray
 from numbapool.presence import WHOLE
@@ -29,8 +29,11 @@ def vjp(request):
     return cuda_backward.vjp(request)
 
 
-def forward(request, key, y=None, keys=None):
-    """The values and, if `key` names what is saved beside them ("positions", "places"), that. Written to y and keys where they are given."""
+def forward(request, key, y=None, keys=None, stages=None):
+    """The values and, if `key` names what is saved beside them ("positions", "places"), that. Written to y and keys where they are given.
+
+    `stages`: a list for what the passes of windows that are merged axis by axis have saved, the last first.
+    """
     x, shape, kind = request.x, request.shape, request.kind
     order = result_layout(x.shape, x.strides)
     stream = device.stream_of(kind)
@@ -47,11 +50,16 @@ def forward(request, key, y=None, keys=None):
     if request.presence.elements or request.reduction.power is not None:
         _weighed(request, x, y, keys, key, stream)
         return y, keys
+    if key and cuda_passes.carries(request):
+        kept = cuda_passes.carried(request, x, y, keys, stream)
+        if stages is not None:
+            stages += kept
+        return y, keys
     if not key:
-        x, request = _first_passes(request, x)
+        x, request = cuda_passes.first(request, x)
     plan = cuda_plans.forward(
         request.reduction, x.shape, x.strides, x.dtype.name, request.axes, request.windows, request.dtype, request.divisor, y.strides, key,
-        keys.strides if key else None, low_bits(x, y, keys),
+        keys.strides if key else None, cuda_plans.low_bits(x, y, keys),
     )  # fmt: skip
     plan.run(x.device, stream, (x.address, y.address, keys.address if key else 0))
     return y, keys
@@ -115,59 +123,6 @@ def refuse_nan(request):
         raise ValueError("x contains NaN, and nan_policy is 'raise'")
 
 
-def _first_passes(request, x):
-    """x with all pooled axes but one merged already, and the request for the last: of windows of many taps along several axes."""
-    windows, axes, reduction = request.windows, request.axes, request.reduction
-    if not cuda_plans.in_passes([w.most for w in windows], windows):
-        return x, request
-    constant = cuda_plans.same_divisor(windows, request.divisor) if reduction.mean else None
-    if constant == 0:
-        return x, request  # each has a divisor of its own, which the last pass would not know
-    part = reduction if reduction.selecting else SUM
-    dtype = (
-        x.dtype.name
-        if reduction.selecting
-        else SUM.types(x.dtype.name, wider(x.dtype.name, request.y_name), False).y
-    )
-    # The axis first that leaves the fewest elements; but of 0.0 and -0.0 the first stays only if rows are merged before columns.
-    order = sorted(range(len(axes)), key=lambda n: (windows[n].count / windows[n].size, n))
-    if reduction.selecting and dtypes.is_float(x.dtype.name):
-        order.sort(reverse=True)
-    for n in order[:-1]:
-        shape = tuple(windows[n].count if a == axes[n] else size for a, size in enumerate(x.shape))
-        through = request.kind.empty(shape, result_layout(x.shape, x.strides), dtype)
-        plan = cuda_plans.forward(
-            part, x.shape, x.strides, x.dtype.name, (axes[n],), (windows[n],), dtype, None, through.strides, None, None, low_bits(x, through)
-        )  # fmt: skip
-        plan.run(x.device, device.stream_of(request.kind), (x.address, through.address, 0))
-        x = through
-    last = order[-1]
-    return x, replace(
-        request,
-        x=x,
-        axes=(axes[last],),
-        windows=(windows[last],),
-        dtype=None if reduction.selecting else request.y_name,
-        divisor=constant,
-    )
-
-
-def wider(x, y):
-    """The dtype of sums between passes."""
-    if not dtypes.is_float(x):
-        return None if not dtypes.is_float(y) else "float64"
-    return "float64" if "float64" in (x, y) else "float32"
-
-
-def low_bits(*arrays):
-    """The low bits of addresses, which say how elements can be moved."""
-    low = 0
-    for array in arrays:
-        if array is not None:
-            low |= array.address
-    return low % cuda_plans.WORD
-
-
 def copied(x: DeviceArray, kind, dtype: str = "", by_rows: bool = False) -> DeviceArray:
     """A copy, of another dtype if one is named, made on the device: in x's memory order, or row by row."""
     dtype = dtype or x.dtype.name
@@ -178,7 +133,7 @@ def copied(x: DeviceArray, kind, dtype: str = "", by_rows: bool = False) -> Devi
         axes = (x.ndim - 1,) if x.ndim else ()
         windows = tuple(untouched(x.shape[a]) for a in axes)
         plan = cuda_plans.forward(
-            reduction, x.shape, x.strides, x.dtype.name, axes, windows, dtype, None, new.strides, None, None, low_bits(x, new)
+            reduction, x.shape, x.strides, x.dtype.name, axes, windows, dtype, None, new.strides, None, None, cuda_plans.low_bits(x, new)
         )  # fmt: skip
         plan.run(x.device, device.stream_of(kind), (x.address, new.address, 0))
     return new

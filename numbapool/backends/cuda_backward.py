@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from numbapool import device, dtypes
-from numbapool.backends import cuda_learned, cuda_norms, cuda_plans, cuda_positions, cuda_weighed
+from numbapool.backends import cuda_learned, cuda_norms, cuda_passes, cuda_plans, cuda_positions, cuda_weighed
 from numbapool.backends.cpu import result_layout
-from numbapool.backends.cuda import copied, forward, low_bits, wider
+from numbapool.backends.cuda import copied, forward
 from numbapool.device import DeviceArray
 from numbapool.reductions import ALL, SUM, Elements
 
@@ -20,7 +20,10 @@ def vjp(request):
     key = cuda_plans.key_kind(request.windows) if request.reduction.selecting else None
     if request.presence.elements and not request.reduction.selecting:
         return _weighed_vjp(request)
-    y, keys = forward(request, key, request.out[0])
+    stages: list[DeviceArray] = []
+    y, keys = forward(request, key, request.out[0], stages=stages)
+    if not cuda_passes.goes_back(request):
+        stages.clear()
     if request.indices:  # what backward needs stays private
         indices = cuda_positions.indices(request, keys, key)
     shape, order, name = x.shape, result_layout(x.shape, x.strides), request.x_name
@@ -32,11 +35,13 @@ def vjp(request):
         if dy.dtype.name != request.y_name:
             dy = copied(dy, kind, request.y_name)
         rest = request
+        if stages:
+            return cuda_passes.carried_back(request, dy, dx, stages)
         if not key:
-            dy, rest = _first_passes_back(request, dy)
+            dy, rest = cuda_passes.first_back(request, dy)
         plan = cuda_plans.backward(
             rest.reduction.mean, shape, dx.strides, name, rest.axes, rest.windows, dy.dtype.name, rest.divisor, dy.strides, key,
-            keys.strides if key else None, low_bits(dx, dy, keys),
+            keys.strides if key else None, cuda_plans.low_bits(dx, dy, keys),
         )  # fmt: skip
         plan.run(dx.device, device.stream_of(kind), (dy.address, dx.address, keys.address if key else 0))
         return dx
@@ -104,30 +109,10 @@ def factored(kind, x, y, compute, how, elements, beside=None, where=None, weight
 
 def spread(request, dy, dx):
     """Fill dx with the sums of dy over the windows that cover its elements."""
-    dy, rest = _first_passes_back(request, dy)
+    dy, rest = cuda_passes.first_back(request, dy)
     plan = cuda_plans.backward(
         rest.reduction.mean, dx.shape, dx.strides, dx.dtype.name, rest.axes, rest.windows, dy.dtype.name, rest.divisor, dy.strides, None, None,
-        low_bits(dx, dy),
+        cuda_plans.low_bits(dx, dy),
     )  # fmt: skip
     plan.run(dx.device, device.stream_of(request.kind), (dy.address, dx.address, 0))
     return dx
-
-
-def _first_passes_back(request, dy):
-    """dy spread over all pooled axes but one already, and the request for the last."""
-    windows, axes, mean = request.windows, request.axes, request.reduction.mean
-    constant = cuda_plans.same_divisor(windows, request.divisor) if mean else None
-    if constant == 0 or not cuda_plans.in_passes([w.transposed.most for w in windows], windows):
-        return dy, request
-    order = sorted(range(len(axes)), key=lambda n: (windows[n].size / windows[n].count, n))
-    dtype = wider(dy.dtype.name, request.x_name)
-    for n in order[:-1]:
-        shape = tuple(windows[n].size if a == axes[n] else size for a, size in enumerate(dy.shape))
-        through = request.kind.empty(shape, result_layout(dy.shape, dy.strides), dtype)
-        plan = cuda_plans.backward(
-            False, shape, through.strides, dtype, (axes[n],), (windows[n],), dy.dtype.name, None, dy.strides, None, None, low_bits(dy, through)
-        )  # fmt: skip
-        plan.run(dy.device, device.stream_of(request.kind), (dy.address, through.address, 0))
-        dy = through
-    last = order[-1]
-    return dy, replace(request, axes=(axes[last],), windows=(windows[last],), divisor=constant)

@@ -9,7 +9,7 @@ from functools import lru_cache
 from numbapool import device, dtypes
 from numbapool.backends import cuda_plans
 from numbapool.backends.cpu import result_layout
-from numbapool.backends.cuda import copied, forward, low_bits
+from numbapool.backends.cuda import copied, forward
 from numbapool.kernels.cuda import bind
 from numbapool.kernels.cuda import gather as window_by_window
 from numbapool.reductions import Types
@@ -39,7 +39,7 @@ def vjp(request):
         where = present.where
         launch = plan(
             reduction, x.shape, dx.strides, request.x_name, request.axes, request.windows, request.y_name, dy.strides, key, saved.strides,
-            x.strides, present.elements, where and where.strides, low_bits(dx, dy, saved, x, where),
+            x.strides, present.elements, where and where.strides, cuda_plans.low_bits(dx, dy, saved, x, where),
         )  # fmt: skip
         arrays = (dy, dx, saved, x, *((where,) if where else ()))
         launch.run(dx.device, device.stream_of(kind), tuple(a.address for a in arrays))

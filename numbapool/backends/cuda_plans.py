@@ -73,6 +73,15 @@ def block_size() -> int:
     return FEW_THREADS if driver.simulated() else THREADS
 
 
+def low_bits(*arrays):
+    """The low bits of addresses, which say how elements can be moved."""
+    low = 0
+    for array in arrays:
+        if array is not None:
+            low |= array.address
+    return low % WORD
+
+
 @dataclass(frozen=True)
 class Places:
     """How a thread finds its place in several arrays: see `split` in ``kernels/cuda/axis.py``."""
@@ -211,10 +220,10 @@ def call_of(shape, axes, windows, strides, stored, widest, low, ordered, backwar
     return _Call(view, of, lanes, where, form, items)
 
 
-def plan_of(template, binding, name, call, constant, letter, keys, beside=""):
+def plan_of(template, binding, name, call, constant, letter, keys, beside="", step=0):
     """The plan of a call, its arrays in the order of `call`.
 
-    `beside`: the letters of one more parameter of the template: the strides of the arrays behind the first three, or an integer that is 0.
+    `beside`: the letters of one more parameter of the template: the strides of the arrays behind the first three, or the integer `step`.
     """
     strides = (*call.places.strides, (0,) * 7)[: max(3, len(call.places.strides))]
     signature = f"i 3i {len(strides)}a 7i 7i 7i {beside} 10i 10i 10i {letter}"
@@ -222,7 +231,7 @@ def plan_of(template, binding, name, call, constant, letter, keys, beside=""):
     offsets = tuple((*o, 0)[: len(strides)] for o in call.places.offsets)
     fields = tuple(axis(v, int(k)) for v, k in zip(call.roles, keys, strict=True))
     last = constant if isinstance(constant, tuple) else (constant,)
-    more = sum(strides[3:], ()) or 0
+    more = sum(strides[3:], ()) or step
     after = (*strides[:3], *((more,) if beside else ()), *fields, *last)
     return Plan(kernel, call.items, (call.items, call.places.sizes), after, offsets)
 
@@ -413,7 +422,7 @@ def forward(
 
 @lru_cache(maxsize=1024)
 def backward(
-    mean, shape, strides, x_name, axes, windows, dy_name, divisor, dy_strides, key, key_strides, low
+    mean, shape, strides, x_name, axes, windows, dy_name, divisor, dy_strides, key, key_strides, low, step=0
 ):
     """The plan of the gradient: dx, of this shape and these strides, from dy and, of what selects, saved keys.
 
@@ -427,6 +436,8 @@ def backward(
         As of `forward`.
     dy_name, dy_strides
         Of dy.
+    step : int
+        Of one axis whose windows select elements by positions in a larger plane: what a step along the axis adds to these.
     """
     types, channel = AVG.types(dy_name, x_name, False), CHANNELS[key]
     stored = (x_name, dy_name, channel) if channel else (x_name, dy_name)
@@ -449,7 +460,7 @@ def backward(
     precise = is_precise(types, (d * h + w - 2) // (1 if types.acc == "float64" else 3))
     # Of these few are more than neighbours, and their gradient is the CPU's to the bit.
     precise = precise and not call.form.fractional
-    keys = keys_of(call, axes, windows, [shape[a] for a in axes], key)
+    keys = (0, 0, step) if step else keys_of(call, axes, windows, [shape[a] for a in axes], key)
     widest = dtypes.itemsize(types.acc)
     found = None
     if key != "positions" and not precise:
@@ -471,17 +482,18 @@ def backward(
         return reading_second(plan)
     name = name_of(
         "select" if key else "sum", "gather", dy_name, types.acc, x_name, f"x{call.lanes}", key, "precise" * precise, "uneven" * uneven,
-        call.form.name,
+        "ranges" * bool(step), call.form.name,
     )  # fmt: skip
     plan = plan_of(
         window_by_window,
-        lambda: bind.gather(types, channel, call.lanes, call.form, uneven, precise),
+        lambda: bind.gather(types, channel, call.lanes, call.form, uneven, precise, bool(step)),
         name,
         call,
         constant or 1.0,
         CONSTANTS[types.end],
         keys,
         "i",
+        step,
     )
     return reading_second(plan)
 

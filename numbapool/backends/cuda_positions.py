@@ -49,7 +49,7 @@ def plan(shape, axes, windows, pooled, key_strides, index_strides):
     kernel = build.kernel(
         template,
         lambda: bind.positions(form),
-        f"positions_of_taps_{form.name}".rstrip("_"),
+        f"positions_uint8_int64_{form.name}".rstrip("_"),
         "i 3i 2a 7i 7i 3i 10i 10i 10i",
         form.wide,
     )

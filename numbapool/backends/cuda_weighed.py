@@ -88,24 +88,33 @@ def forward(
         key_channel = CHANNELS.get(key)
     paired = bool(reduction.mean and elements) or reduction.scaled(x_name)
     channel = types.end if paired else key_channel
-    where = places(view, 1)
-    items = where.outer * where.sizes[0] * prod(v.count for v in of)
-    small = [v.count for v in of]
-    large = [v.size for v in of]
-    form = form_of(of, False, reach(view, [large, small, small, large, large]), items)
     weights = key_steps(
         view,
         axes,
         [shape[a] if key_channel == "int64" else v.most for a, v in zip(axes, windows, strict=True)],
     )
     accompanied = f"{'' if key else 'unsaved_'}{'paired' if paired else channel}" if channel else ""
-    parts = reduction.name, "masked", types.x, types.acc, types.y, accompanied, elements.name, form.name
+    return masked_plan(
+        lambda form: bind.masked(reduction, types, form, channel, bool(key), elements),
+        (reduction.name, "masked", types.x, types.acc, types.y, accompanied, elements.name),
+        view,
+        of,
+        weights,
+    )
+
+
+def masked_plan(binding, parts, view, of, keys):
+    """A plan with the template `masked`, from what its name is made of and what a step along D, H, W adds to a key."""
+    where = places(view, 1)
+    items = where.outer * where.sizes[0] * prod(v.count for v in of)
+    small, large = [v.count for v in of], [v.size for v in of]
+    form = form_of(of, False, reach(view, [large, small, small, large, large]), items)
     kernel = build.kernel(
         masked,
-        lambda: bind.masked(reduction, types, form, channel, bool(key), elements),
-        "_".join(p for p in parts if p),
+        lambda: binding(form),
+        "_".join(p for p in (*parts, form.name) if p),
         "i 3i 5a 7i 7i 7i 7i 7i 10i 10i 10i a",
         form.wide,
     )
-    fields = tuple(axis(v, k) for v, k in zip(of, weights, strict=True))
+    fields = tuple(axis(v, int(k)) for v, k in zip(of, keys, strict=True))
     return Plan(kernel, items, (items, where.sizes), (*where.strides, *fields, 0), where.offsets)

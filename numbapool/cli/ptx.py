@@ -133,6 +133,8 @@ def _plans(op: str, dtype: str) -> Iterator[Any]:
     for elements in ELEMENTS if op in ("max", "avg") else ():
         if not (op == "max" and elements.get("weights")) and (is_float(dtype) or not elements.get("omit")):
             yield from _weighed(reduction, dtype, reductions.Elements(**elements))
+    if reduction.selecting:
+        yield from _passes(reduction, dtype)
     for window in WINDOWS:
         for channels_last in (False, True):
             shape, axes = ((4, 64, 64, 16), (1, 2)) if channels_last else ((4, 16, 64, 64), (2, 3))
@@ -176,6 +178,20 @@ def _plans(op: str, dtype: str) -> Iterator[Any]:
                 yield lambda args=(shape, axes, windows, pooled, *steps): cuda_positions.plan(*args)
             args = reduction.mean, shape, strides, dtype, axes, windows, dtype, None, y_strides, key, keys, 0
             yield lambda args=args: cuda_plans.backward(*args)
+
+
+def _passes(reduction: Any, dtype: str) -> Iterator[Any]:
+    """Of large windows, the passes behind the first and the gradient's."""
+    from numbapool.backends import cuda_passes, cuda_plans
+    from numbapool.dtypes import is_float, itemsize
+    from numbapool.windows import sliding
+
+    shape, along = (16, 64, 64), sliding(64, 13, 1, 6, 6, 1, False, True)
+    steps, places = _steps(shape, itemsize(dtype)), _steps(shape, 8)
+    yield lambda: cuda_passes.next_pass(reduction, shape, steps, dtype, 1, along, steps, places, places, 64)
+    if is_float(dtype):
+        args = (False, shape, steps, dtype, (1,), (along,), dtype, None, steps, "positions", places, 0, 64)
+        yield lambda: cuda_plans.backward(*args)
 
 
 def _fractional(dtype: str) -> Iterator[Any]:

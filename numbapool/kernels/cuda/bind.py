@@ -95,6 +95,21 @@ def masked(reduction, types, form, channel, saves, elements):
     return names
 
 
+def carried(reduction, types, form):
+    """Binding of the template `masked` for values that come with their places."""
+    from numbapool.kernels.cuda import masked as template
+
+    p = _primitives()
+    return forward(reduction, types, 1, form, "int64", True) | {
+        "MASKED": False,
+        "WEIGHED": True,
+        "every": p.flags(1),
+        "get_w": p.getter("int64", "int64"),
+        "splat_w": p.splatter("int64", 1),
+        "tap_if": template.carried,
+    }
+
+
 def factored(x, beside, y, compute, form, how, elements):
     """Binding of the template `factored`: dtypes of what is read, of what lies beside it and of what is written; what is done with that; elements."""
     p = _primitives()
@@ -149,7 +164,7 @@ def tree(reduction, types, lanes, block, form, channel=None, saves=False, precis
     return names
 
 
-def gather(types, key, lanes, form, uneven=False, precise=False):
+def gather(types, key, lanes, form, uneven=False, precise=False, ranges=False):
     """Binding of the backward templates.
 
     Parameters
@@ -162,6 +177,8 @@ def gather(types, key, lanes, form, uneven=False, precise=False):
         Windows have divisors of their own.
     lanes, form, precise
         As of `forward`.
+    ranges : bool
+        Positions are those of a larger plane.
     """
     p = _primitives()
     names = forward(reductions.AVG, types, lanes, form, precise=precise)
@@ -169,6 +186,8 @@ def gather(types, key, lanes, form, uneven=False, precise=False):
         "SELECTING": bool(key),
         "POSITIONS": key == "int64",
         "UNEVEN": uneven,
+        "RANGES": ranges,
+        "less": p.less,
         "load_k": p.loader(key, "int64", lanes, form.aligned) if key else None,
         "accumulator": compensated.accumulator if precise else axis.as_is,
         "zero_of": p.constant_like(types.acc, 0),

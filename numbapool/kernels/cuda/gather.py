@@ -42,14 +42,19 @@ def counted(rows, o, axis):
 
 def own_of(at, beside, place):
     """What a window passes on may depend on the element: here it does not."""
-    return 0
+    return beside
+
+
+def names_it(key, first, own):
+    """Whether a key is that of an element, or of one of those that a pass before has merged to it: `own` positions from the first."""
+    return both(less(first - 1, key), less(key, first + own)) if RANGES else ties(key, first)
 
 
 def passed(dy, key, found, rows, own):
     """What a window passes on to an element."""
     v = load_x(dy)
     if SELECTING:
-        here = ties(load_k(key), found[1])
+        here = names_it(load_k(key), found[1], own)
         v = pick(both(found[0], here) if DILATED else here, v, zero_of(v))
     else:
         if UNEVEN:
