@@ -94,8 +94,9 @@ def _weighed(request, x, y, keys, key, stream):
     plan = cuda_weighed.forward(
         request.reduction, x.shape, x.strides, request.x_name, request.axes, request.windows, request.dtype, y.strides, key,
         keys.strides if key else None, present.elements, where and where.strides, weights and weights.strides,
+        cuda_plans.low_bits(x, y, keys),
     )  # fmt: skip
-    arrays = x, y, keys if key else None, where, weights
+    arrays = (x, y, keys if key else None, where, weights)[: len(plan.offsets[0])]
     plan.run(x.device, stream, tuple(0 if a is None else a.address for a in arrays))
 
 

@@ -78,7 +78,16 @@ def plan(
     stored = x_name, dy_name, key or saved, x_name, *(("bool",) if elements.where else ())
     arrays = [strides, dy_strides, saved_strides, x_strides, *((mask_strides,) if elements.where else ())]
     call = cuda_plans.call_of(
-        shape, axes, windows, arrays, stored, 2 * dtypes.itemsize(compute), low, ordered=True, backward=True
+        shape,
+        axes,
+        windows,
+        arrays,
+        stored,
+        2 * dtypes.itemsize(compute),
+        low,
+        ordered=True,
+        backward=True,
+        beside=len(arrays) - 3,
     )
     d, h, w = (v.transposed.most for v in call.roles)
     types = Types(dy_name, compute, x_name, compute)

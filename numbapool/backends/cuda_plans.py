@@ -195,7 +195,7 @@ class _Call:
     items: int
 
 
-def call_of(shape, axes, windows, strides, stored, widest, low, ordered, backward=False) -> _Call:
+def call_of(shape, axes, windows, strides, stored, widest, low, ordered, backward=False, beside=0) -> _Call:
     """See the arrays as a kernel does.
 
     Parameters
@@ -208,6 +208,8 @@ def call_of(shape, axes, windows, strides, stored, widest, low, ordered, backwar
         Their dtypes.
     widest : int
         Bytes of what a thread holds of each element.
+    beside : int
+        How many of the arrays, the last ones, lie beside the first, which has their shape.
     """
     view = canonical(shape, axes, strides, ordered=ordered)
     of = tuple(roles(view, axes, windows))
@@ -216,7 +218,8 @@ def call_of(shape, axes, windows, strides, stored, widest, low, ordered, backwar
     large, small = [v.size for v in of], [v.count for v in of]
     where = places(view, lanes)
     items = where.outer * where.sizes[0] * prod(large if backward else small)
-    form = form_of(of, aligned, reach(view, [large] + [small] * (len(strides) - 1)), items)
+    sizes = [large] + [small] * (len(strides) - 1 - beside) + [large] * beside
+    form = form_of(of, aligned, reach(view, sizes), items)
     return _Call(view, of, lanes, where, form, items)
 
 
@@ -250,7 +253,7 @@ def keys_of(call, axes, windows, sizes, key):
 CHANNELS = {None: None, "places": "uint8", "positions": "int64"}
 
 
-def _sliding(call, windows, stored, widest, low, backward=False):
+def sliding_call(call, windows, stored, widest, low, backward=False):
     """The call as the templates for rows of neighbours see it, and what they know of its windows; None where they do not serve."""
     view, w = call.view, call.roles[2]
     if (
@@ -263,7 +266,7 @@ def _sliding(call, windows, stored, widest, low, backward=False):
         return None
     taps, stride, before = w.regular
     items = [dtypes.itemsize(n) for n in stored]
-    rows = [s[3] for s in view.steps]
+    rows = [s[3] for s in view.steps[: len(items)]]
     if taps > MOST_TAPS or stride > MOST_STRIDE or not 0 <= before < taps or rows != items:
         return None
     lanes = max(min(WORD // items[0], SPAN_REGISTERS // (stride * widest)), 1)
@@ -281,11 +284,12 @@ def _sliding(call, windows, stored, widest, low, backward=False):
         aligned &= (unit == WORD or unit == n * item) and not any(s % unit for s in (*others, low))
     pieces = -(-w.size // slide.main) if backward else -(-w.count // lanes)
     where = call.places
-    strides = tuple((*s[:6], n * item) for s, n, item in zip(where.strides, threads, items, strict=True))
+    strides = [(*s[:6], n * item) for s, n, item in zip(where.strides, threads, items, strict=False)]
+    strides += [(*s[:6], slide.main * s[5]) for s in where.strides[len(items) :]]  # what lies beside x
     of_rows = call.roles[:2]
     count = prod(v.size for v in of_rows) if backward else prod(v.count for v in of_rows)
     form = replace(call.form, aligned=aligned, dilated=any(v.step > 1 for v in of_rows))
-    places_ = replace(where, sizes=(pieces, *where.sizes[1:]), strides=strides)
+    places_ = replace(where, sizes=(pieces, *where.sizes[1:]), strides=tuple(strides))
     return replace(call, places=places_, items=where.outer * pieces * count, form=form, lanes=lanes), slide
 
 
@@ -404,13 +408,13 @@ def forward(
     carried = key or ("positions" if signed and not in_order and not across else None)
     widest = dtypes.itemsize(types.acc) * (1 + precise)
     widest += dtypes.itemsize(CHANNELS[carried]) if carried else 0
-    if found := _sliding(call, windows, stored, widest, low):
+    if found := sliding_call(call, windows, stored, widest, low):
         rows, slide = found
         by_rows = signed and in_order
         return planned(
             sliding,
             lambda c: bind.sliding(reduction, types, slide, rows.form, c, bool(key), precise, by_rows),
-            carried, "slide", slide.name, "rows" * by_rows, *stored_types, of=rows,
+            carried, "slide", slide.name, "rows" * by_rows, *stored_types, beside="i", of=rows,
         )  # fmt: skip
     carried = key or ("positions" if signed and not in_order else None)
     return planned(
@@ -464,7 +468,7 @@ def backward(
     widest = dtypes.itemsize(types.acc)
     found = None
     if key != "positions" and not precise:
-        found = _sliding(call, windows, stored, widest, low, backward=True)
+        found = sliding_call(call, windows, stored, widest, low, backward=True)
     if found:
         call, slide = found
         name = name_of(

@@ -5,9 +5,23 @@ from __future__ import annotations
 from functools import lru_cache
 from math import prod
 
+from numbapool import dtypes
 from numbapool.backends.blocks import key_steps, roles
-from numbapool.backends.cuda_plans import CHANNELS, Plan, axis, form_of, is_precise, key_kind, places, reach
-from numbapool.kernels.cuda import bind, build, masked
+from numbapool.backends.cuda_plans import (
+    CHANNELS,
+    Plan,
+    axis,
+    call_of,
+    form_of,
+    is_precise,
+    key_kind,
+    name_of,
+    places,
+    plan_of,
+    reach,
+    sliding_call,
+)
+from numbapool.kernels.cuda import bind, build, masked, sliding
 from numbapool.kernels.cuda import factored as by_element
 from numbapool.layout import canonical
 from numbapool.windows import untouched
@@ -66,9 +80,9 @@ def factored(shape, names, strides, compute, how, elements):
 
 @lru_cache(maxsize=512)
 def forward(
-    reduction, shape, strides, x_name, axes, windows, y_name, y_strides, key, key_strides, elements, mask_strides, weight_strides
+    reduction, shape, strides, x_name, axes, windows, y_name, y_strides, key, key_strides, elements, mask_strides, weight_strides, low
 ):  # fmt: skip
-    """The plan of a forward call; arguments as of `numbapool.backends.plans.forward`. With the key "weights" the sums of weights are saved."""
+    """The plan of a forward call; arguments as of `cuda_plans.forward`. With the key "weights" the sums of weights are saved."""
     nothing = (0,) * len(shape)
     arrays = [
         strides,
@@ -94,6 +108,32 @@ def forward(
         [shape[a] if key_channel == "int64" else v.most for a, v in zip(axes, windows, strict=True)],
     )
     accompanied = f"{'' if key else 'unsaved_'}{'paired' if paired else channel}" if channel else ""
+    if view.inner == 1:
+        stored = types.x, types.y, channel if key else types.y
+        widest = dtypes.itemsize(types.acc) + (dtypes.itemsize(channel) if channel else 0)
+        several = arrays if elements.beside else arrays[:3]
+        call = call_of(
+            shape, axes, windows, several, stored, widest, low, ordered=True, beside=len(several) - 3
+        )
+        if found := sliding_call(call, windows, stored, widest, low):
+            call, slide = found
+            # Of 0.0 and -0.0 the first stays.
+            by_rows = reduction.selecting and not channel and dtypes.is_float(x_name)
+            name = name_of(
+                reduction.name, "slide", slide.name, "rows" * by_rows, types.x, types.acc, types.y, accompanied, elements.name, call.form.name
+            )  # fmt: skip
+            return plan_of(
+                sliding,
+                lambda: bind.sliding(
+                    reduction, types, slide, call.form, channel, bool(key), by_rows=by_rows, elements=elements
+                ),
+                name,
+                call,
+                0,
+                "a",
+                weights,
+                "14i" if elements.beside else "i",
+            )
     return masked_plan(
         lambda form: bind.masked(reduction, types, form, channel, bool(key), elements),
         (reduction.name, "masked", types.x, types.acc, types.y, accompanied, elements.name),

@@ -252,27 +252,18 @@ def _weighed(reduction: Any, dtype: str, elements: Any) -> Iterator[Any]:
     from numbapool.dtypes import is_float, itemsize
     from numbapool.windows import sliding
 
-    along = sliding(64, 3, 2, 1, 1, 1, False, False)
-    shape, pooled = (16, 64, 64), (16, along.count, along.count)
-    y_strides = _steps(pooled, itemsize(reduction.types(dtype, None, False, bool(elements.weights)).y))
-    args = (
-        reduction,
-        shape,
-        _steps(shape, itemsize(dtype)),
-        dtype,
-        (1, 2),
-        (along, along),
-        None,
-        y_strides,
-        None,
-        None,
-        elements,
-    )
+    shape = 16, 64, 64
     beside = (
         _steps(shape, 1) if elements.where else None,
         _steps(shape, itemsize(elements.weights)) if elements.weights else None,
     )
-    yield lambda: cuda_weighed.forward(*args, *beside)
+    y_size = itemsize(reduction.types(dtype, None, False, bool(elements.weights)).y)
+    # Rows of neighbours, and tap by tap.
+    for along in (sliding(64, 3, 2, 1, 1, 1, False, False), sliding(64, 3, 1, 2, 2, 2, False, False)):
+        y_strides = _steps((16, along.count, along.count), y_size)
+        x = reduction, shape, _steps(shape, itemsize(dtype)), dtype, (1, 2), (along, along)
+        args = *x, None, y_strides, None, None, elements, *beside, 0
+        yield lambda args=args: cuda_weighed.forward(*args)
     if elements and not reduction.selecting and is_float(dtype):
         compute = "float64" if dtype == "float64" else "float32"
         steps, wide = _steps(shape, itemsize(dtype)), _steps(shape, itemsize(compute))

@@ -132,6 +132,31 @@ def test_weights(op, dtype):
         assert_matches(y, *bounds(fn, x, 3, 2, 1, **options))
 
 
+@pytest.mark.parametrize("op", ["max", "min", "avg", "sum"])
+def test_rows_of_neighbours(op):
+    """Several windows a thread, all strides of masks and weights; of 0.0 and -0.0 the first."""
+    rng, fn = np.random.default_rng(0), f"{op}_pool2d"
+    function = getattr(nbp, fn)
+    x = rng.choice([0.0, -0.0, -1.0, np.nan], (1, 5, 23), p=(0.3, 0.3, 0.3, 0.1)).astype(np.float32)
+    there = rng.random((1, 5, 46)) < 0.7
+    every = [{"nan_policy": "omit"}]
+    for mask in (there[..., ::2], there[:, :1, 23:], there[:, :, :1], there[0, ::-1, 22::-1]):
+        every += [{"where": mask}, {"where": mask, "nan_policy": "omit"}]
+    if op in ("avg", "sum"):
+        weights = rng.random((5, 46)).astype(np.float32)
+        every += [{"weights": weights[:, ::2]}, {"weights": weights[:, :1], "where": there[..., :23]}]
+    for n, options in enumerate(every):
+        for args in ((2,), (3, 2, 1), (3, 1, 1), ((2, 5), 1, (0, 2)))[n % 2 :: 2]:
+            y = function(OnDevice(x), *args, **moved(options))
+            assert_matches(y, *bounds(fn, x, *args, **options))
+            if op in ("max", "min"):
+                kept, indices = function(OnDevice(x), *args, **moved(options), return_indices=True)
+                assert ((kept == y) | np.isnan(y)).all() and (np.isnan(kept) == np.isnan(y)).all()
+                assert (np.signbit(kept) == np.signbit(y))[~np.isnan(y)].all()
+                _, expected = function(x, *args, **options, return_indices=True)
+                np.testing.assert_array_equal(indices, expected)
+
+
 def test_raise():
     x = image("float32")
     for dtype in ("float32", "float16", "float64"):

@@ -84,6 +84,17 @@ def test_options(op, case):
     check(op, case, "float32")
 
 
+def test_rows_without_taps():
+    x = array((1, 3, 9), "float32", "distinct")
+    for op in ("max", "min"):
+        function, args = getattr(nbp, f"{op}_pool2d"), ((2, 3), 1, (4, 1), (5, 1))
+        y, indices = function(OnDevice(x), *args, return_indices=True)
+        expected = function(x, *args, return_indices=True)
+        assert_same(y, expected[0])
+        np.testing.assert_array_equal(indices, expected[1])
+        assert (indices == -1).any()
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.parametrize("op", ["max", "min"])
 def test_signs_of_zero(op, dtype):

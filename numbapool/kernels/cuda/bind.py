@@ -251,21 +251,25 @@ class Slide:
         return f"k{self.taps}s{self.stride}p{self.before}x{self.lanes}"
 
 
-def sliding(reduction, types, slide, form, channel=None, saves=False, precise=False, by_rows=False):
+def sliding(
+    reduction, types, slide, form, channel=None, saves=False, precise=False, by_rows=False, elements=reductions.ALL
+):  # fmt: skip
     """Binding of the template `sliding`, whose taps are merged row by row if `by_rows`, else column by column; other arguments as of `forward`."""
     from numbapool.kernels.cuda import sliding as template
+    from numbapool.kernels.cuda import sliding_beside
 
     p = _primitives()
     behind = max(slide.taps - slide.stride - slide.before, 0)
     span = slide.before + slide.main + behind
-    names = forward(reduction, types, span, form, channel, saves, precise=precise)
-    kind = "keyed" if channel else "compensated" if precise else "values"
+    names = forward(reduction, types, span, form, channel, saves, elements, precise)
+    pairs = channel in bind.PAIRS
+    kind = "paired" if pairs else "keyed" if channel else "compensated" if precise else "values"
     identity = bind._identity(reduction, types)
-    divided = reduction.mean
+    divided = reduction.mean and not pairs
     names |= _slide(slide) | {
         "BEHIND": behind,
         "SPAN": span,
-        "SEES": False,
+        "SEES": bool(elements) or reduction.power is not None,
         "BY_ROWS": by_rows,
         "load_x": p.loader(types.x, types.acc, slide.main, form.aligned),
         "load_some": p.guarded_loader(types.x, types.acc, identity),
@@ -279,7 +283,16 @@ def sliding(reduction, types, slide, form, channel=None, saves=False, precise=Fa
     if precise:
         names["accumulator"] = compensated.accumulator
     if by_rows:
-        names["identity"] = p.constant(types.acc, identity, slide.lanes)
+        names["identity"] = p.constant(
+            types.acc, "mark" if bind._marks(reduction, elements) else identity, slide.lanes
+        )
+    if elements.beside:
+        names |= bind.functions(sliding_beside) | {
+            "MASKED": elements.where,
+            "WEIGHED": bool(elements.weights),
+            "load_flag": p.guarded_loader("uint8", "int64", 0),
+            "load_weight": p.guarded_loader(elements.weights, types.end, 0) if elements.weights else None,
+        }
     if channel and saves:
         names["save_k"] = p.storer(channel, channel, slide.lanes, form.aligned)
     return names
