@@ -12,7 +12,7 @@ from numbapool import device, driver, dtypes, settings
 from numbapool.backends import unpool
 from numbapool.backends.cpu import result_layout
 from numbapool.backends.cuda import copied
-from numbapool.backends.cuda_plans import NARROW, Plan, places, reach
+from numbapool.backends.cuda_plans import NARROW, WORD, Plan, places, reach
 from numbapool.kernels.cuda import bind, build
 from numbapool.kernels.cuda import unpool as template
 from numbapool.layout import canonical
@@ -111,15 +111,35 @@ def plan(step, shape, large, axes, strides, names):
     view = canonical(shape, axes, strides, ordered=True)
     where = places(view, 1)
     few, many = ([1 if a < 0 else s[a] for a in view.axes] for s in (shape, large))
-    over = many if step == "fill" else few
+    lanes = _lanes(view, many, names) if step == "fill" else 1
+    if lanes > 1:
+        strides_of = (
+            where.strides[0],
+            *(
+                (*s[:6], lanes * dtypes.itemsize(n))
+                for s, n in zip(where.strides[1:], reversed(names), strict=True)
+            ),
+        )
+        where = replace(where, sizes=(many[2] // lanes, *where.sizes[1:]), strides=strides_of)
+    over = (*many[:2], 1 if lanes > 1 else many[2]) if step == "fill" else few
     items = where.outer * where.sizes[0] * prod(over)
     is_wide = max(reach(view, [many] * 3), items, prod(many), prod(few)) > NARROW
     kernel = build.kernel(
         template,
-        lambda: bind.unpool(step, names, is_wide),
-        f"unpool_{step}_{bind.unpool_name(step, names)}",
+        lambda: bind.unpool(step, names, lanes, is_wide),
+        f"unpool_{step}_{bind.unpool_name(step, names)}" + f"_x{lanes}" * (lanes > 1),
         "i 3i 4a 7i 7i 7i 3i 3i",
         is_wide,
     )
     offsets = tuple((*o, 0) for o in where.offsets)
     return Plan(kernel, items, (items, where.sizes), (*where.strides, tuple(few), tuple(many)), offsets)
+
+
+def _lanes(view, sizes, names):
+    """Neighbours of a row of the result that a thread fills: those that it can store at once."""
+    value, owner = (dtypes.itemsize(n) for n in names)
+    lanes = max(WORD // max(value, owner), 1)
+    # Both arrays are new, so whole groups of a row lie where vectors do.
+    if view.inner > 1 or sizes[2] % lanes or view.steps[1][3] != owner or view.steps[2][3] != value:
+        return 1
+    return lanes

@@ -331,7 +331,7 @@ def positions(form):
     }
 
 
-def unpool(step, names, is_wide):
+def unpool(step, names, lanes, is_wide):
     """Binding of the template `unpool`.
 
     Parameters
@@ -339,6 +339,8 @@ def unpool(step, names, is_wide):
     step : {"claim", "settle", "fill", "pass_back"}
     names : tuple of str
         Dtypes. "claim": of numbers, of indices. "settle": of what is kept, of indices. "fill": of values, of numbers. "pass_back": of values, of what is kept.
+    lanes : int
+        Neighbours that a thread does.
     is_wide : bool
         Indices of the kernel have 64 bits.
     """
@@ -356,13 +358,15 @@ def unpool(step, names, is_wide):
         "OUT_OF_RANGE": 2**62,
         "to_index": p.wide if is_wide else p.narrow,
         "get_k": p.getter(indices, "int64"),
-        "get_n": p.getter(numbers, "int64"),
+        "load_owners": p.loader(numbers, "int64", lanes, aligned=True),
+        "LANES": lanes,
+        "joined": p.joined,
         "load_n": p.guarded_loader(numbers, "int64", -1),
         "raise_to": p.raiser(numbers),
         "report": p.guarded_storer("int64", numbers),
         "store_k": p.storer("int64", numbers, 1),
         "load_v": p.guarded_loader(value, value, 0),
-        "store_v": p.storer(value, value, 1),
+        "store_v": p.storer(value, value, lanes, aligned=True),
     }
     bound |= {n: getattr(p, n) for n in ("pick", "wide", "both", "either", "ties", "lanes_of")}
     return bound | {"whole": p.wide if is_wide else axis.as_is}

@@ -21,7 +21,9 @@ def entry(items, sizes, at, firsts, seconds, thirds, small, large):
 
 
 def place_of(i, sizes, small, large):
-    return split(i, sizes, *(large if OVER_LARGE else small))
+    """As of `split`; where a thread does several neighbours of a row, the last item is the number of their group."""
+    sizes_of = large if OVER_LARGE else small
+    return split(i, sizes, sizes_of[0], sizes_of[1], 1 if LANES > 1 else sizes_of[2])
 
 
 def number_of(place, sizes):
@@ -63,9 +65,11 @@ def settle(place, at, firsts, seconds, thirds, small, large):
 
 
 def fill(place, at, firsts, seconds, thirds, small, large):
-    owner = get_n(address(at[1], seconds, place))
-    value = load_v(address(at[0], firsts, element(place, owner, small)), lanes_of([owner >= 0]))
-    store_v(address(at[2], thirds, place), value)
+    values = []
+    for owner in load_owners(address(at[1], seconds, place)):
+        source = address(at[0], firsts, element(place, owner, small))
+        values.append(load_v(source, lanes_of([owner >= 0])))
+    store_v(address(at[2], thirds, place), joined(*values))
 
 
 def pass_back(place, at, firsts, seconds, thirds, small, large):
