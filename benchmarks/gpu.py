@@ -43,6 +43,7 @@ CASES = [
     ("avg", (2, 2, 0), (1, 64, 56, 56), "float16", "NCHW"),
     ("max", (2, 2, 0), (64, 64, 224, 224), "bfloat16", "NCHW"),
 ]
+OTHERS = ["max_unpool2d", "fractional_max_pool2d", "lp_pool2d 2", "lp_pool2d 3", "avg_pool2d weights"]
 FILTERS = [
     ("max", 3),
     ("max", 31),
@@ -73,38 +74,63 @@ def window_case(torch, nbp, case, seconds, copy):
     x = torch.randn(shape, device="cuda").to(getattr(torch, dtype))
     if layout == "NHWC":
         x = x.contiguous(memory_format=torch.channels_last)
-    ours, theirs = getattr(nbp, f"{op}_pool2d"), getattr(functional, f"{op}_pool2d")
-    y, pullback = nbp.vjp(ours, x, kernel, stride, padding)
+    name, args = f"{op}_pool2d", (kernel, stride, padding)
+    label = f"{op} {kernel}x{kernel} s{stride} p{padding} {tuple(shape)} {dtype} {layout}"
+    theirs = getattr(functional, name)
+    return compared(
+        torch, nbp, label, getattr(nbp, name), theirs, x, args, {}, {}, op == "max", seconds, copy
+    )
+
+
+def compared(torch, nbp, label, ours, theirs, x, args, mine, other, saves, seconds, copy):
+    """Forward and backward with the options `mine`, against torch's function (None: it has none) with those of `other`; `saves`: a byte for each result."""
+    y, pullback = nbp.vjp(ours, x, *args, **mine)
     dy = torch.ones_like(y)
-    leaf = x.detach().requires_grad_()
-    result = theirs(leaf, kernel, stride, padding)
-    torch.testing.assert_close(y, result.detach(), rtol=2e-2 if x.element_size() == 2 else 1e-5, atol=1e-5)
-    saved = y.numel() if op == "max" else 0
-    row = {"case": f"{op} {kernel}x{kernel} s{stride} p{padding} {tuple(shape)} {dtype} {layout}"}
-    for name, mine, other, nbytes in (
-        (
-            "forward",
-            lambda: ours(x, kernel, stride, padding),
-            lambda: theirs(x, kernel, stride, padding),
-            x.nbytes + y.nbytes,
-        ),
-        (
-            "backward",
-            lambda: pullback(dy),
-            lambda: torch.autograd.grad(result, leaf, dy, retain_graph=True),
-            x.nbytes + y.nbytes + saved,
-        ),
-    ):
-        ms, torch_ms = timed(torch, mine, seconds / 4), timed(torch, other, seconds / 4)
-        rate = nbytes / ms / 1e6
-        row[name] = {
-            "ms": ms,
-            "GB/s": rate,
-            "share of copy": rate / copy,
-            "torch ms": torch_ms,
-            "torch / ours": torch_ms / ms,
+    calls = {
+        "forward": (lambda: ours(x, *args, **mine), x.nbytes + y.nbytes),
+        "backward": (lambda: pullback(dy), x.nbytes + y.nbytes + saves * y.numel()),
+    }
+    against = {}
+    if theirs is not None:
+        leaf = x.detach().requires_grad_()
+        result = theirs(leaf, *args, **other)
+        rtol = 2e-2 if x.element_size() == 2 else 1e-5
+        torch.testing.assert_close(y, result.detach(), rtol=rtol, atol=1e-5)
+        against = {
+            "forward": lambda: theirs(x, *args, **other),
+            "backward": lambda: torch.autograd.grad(result, leaf, dy, retain_graph=True),
         }
+    row = {"case": label}
+    for name, (call, nbytes) in calls.items():
+        ms = timed(torch, call, seconds / 4)
+        rate = nbytes / ms / 1e6
+        row[name] = {"ms": ms, "GB/s": rate, "share of copy": rate / copy}
+        if against:
+            torch_ms = timed(torch, against[name], seconds / 4)
+            row[name] |= {"torch ms": torch_ms, "torch / ours": torch_ms / ms}
     return row
+
+
+def other_case(torch, nbp, name, seconds, copy):
+    """What is no plain window: indices that come with x, samples, powers, weights."""
+    functional = torch.nn.functional
+    name, *rest = name.split()
+    ours, theirs = getattr(nbp, name), getattr(functional, name)
+    x = torch.rand((64, 64, 112, 112), device="cuda") + 0.5
+    args, mine, other, saves = (2,), {}, {}, 0
+    if name == "max_unpool2d":
+        x, indices = functional.max_pool2d(x, 2, return_indices=True)
+        args, saves = (indices, 2), 4
+    elif name == "fractional_max_pool2d":
+        samples = torch.rand(64, 64, 2, device="cuda")
+        args, saves = (2, 70), 8
+        mine, other = {"random_samples": samples}, {"_random_samples": samples}
+    elif name == "lp_pool2d":
+        args, saves = (float(rest[0]), 2), 8
+    else:
+        mine, theirs = {"weights": torch.rand(112, 112, device="cuda")}, None
+    label = f"{name} {' '.join(rest)} {tuple(x.shape)} float32"
+    return compared(torch, nbp, label, ours, theirs, x, args, mine, other, saves, seconds, copy)
 
 
 def filter_case(torch, nbp, cupy, op, size, seconds, copy):
@@ -198,14 +224,22 @@ def main():
     }  # fmt: skip
     copy = report["copy GB/s"] = copy_rate(torch)
     report["launch, microseconds"] = launch_overhead(torch, nbp, cupy)
-    share = args.seconds / (2 * len(CASES) + len(FILTERS))
-    report["windows"], report["filters"] = [], []
+    share = args.seconds / (2 * (len(CASES) + len(OTHERS)) + len(FILTERS))
+    report["windows"], report["others"], report["filters"] = [], [], []
     for case in CASES:
         try:
             row = window_case(torch, nbp, case, share * 2, copy)
         except Exception as error:  # the report says so, and the other cases are timed
             row = {"case": str(case), "error": f"{type(error).__name__}: {error}"}
         report["windows"].append(row)
+        print(json.dumps(row), flush=True)
+        torch.cuda.empty_cache()
+    for name in OTHERS:
+        try:
+            row = other_case(torch, nbp, name, share * 2, copy)
+        except Exception as error:
+            row = {"case": name, "error": f"{type(error).__name__}: {error}"}
+        report["others"].append(row)
         print(json.dumps(row), flush=True)
         torch.cuda.empty_cache()
     for op, size in FILTERS:
@@ -217,7 +251,7 @@ def main():
         print(json.dumps(row), flush=True)
     Path(args.report).write_text(json.dumps(report, indent=1) + "\n")
     print(args.report)
-    failed = [r for r in (*report["windows"], *report["filters"]) if "error" in r]
+    failed = [r for r in (*report["windows"], *report["others"], *report["filters"]) if "error" in r]
     return 1 if failed or report["tests"] else 0
 
 

@@ -78,6 +78,11 @@ class DeviceArray:
             self, shape=tuple(self.shape[a] for a in order), strides=tuple(self.strides[a] for a in order)
         )
 
+    def reversed(self) -> DeviceArray:
+        """The same with its last axis the other way round."""
+        step, n = self.strides[-1], self.shape[-1]
+        return replace(self, address=self.address + (n - 1) * step, strides=(*self.strides[:-1], -step))
+
     def broadcast_to(self, shape: tuple[int, ...]) -> DeviceArray:
         """The same repeated along axes of one element; ValueError where NumPy would raise it."""
         new = len(shape) - self.ndim
@@ -297,7 +302,7 @@ def unwrap(x: Any, name: str) -> tuple[DeviceArray, Any]:
     TypeError
         For what has no plain strided memory.
     ValueError
-        For tensors that require grad.
+        For tensors that require grad, and elements that do not lie at multiples of their size.
     """
     from numbapool import driver
 
@@ -308,15 +313,31 @@ def unwrap(x: Any, name: str) -> tuple[DeviceArray, Any]:
     try:
         interface = x.__cuda_array_interface__
     except AttributeError:
-        return _exchanged(x, name)
+        array, kind = _exchanged(x, name)
+        _check_aligned(array, name)
+        return array, kind
     except FAILURES as error:
         raise TypeError(f"{name} does not give its memory: {error}") from None
     array = _from_interface(interface, x, name)
+    _check_aligned(array, name)
     cupy = sys.modules.get("cupy")
     if cupy is not None and isinstance(x, getattr(cupy, "ndarray", ())):
         number = int(getattr(x, "device").id)  # noqa: B009 - mypy takes x for an object here
         return replace(array, device=number), CupyArrays(cupy, number)
     return array, NumbaArrays(array.device, interface.get("stream") or 0)
+
+
+def _check_aligned(array, name):
+    """Raise for elements that a device cannot read: it would fail in the middle of a kernel, and everything behind it."""
+    if array.dtype.name not in dtypes.SUPPORTED:
+        return  # which is an error of its own
+    item, bits = array.itemsize, array.address
+    for n, step in zip(array.shape, array.strides, strict=True):
+        bits |= step if n > 1 else 0
+    if array.size and bits % item:
+        raise ValueError(
+            f"{name} must have its elements at multiples of their size, {item} bytes, not at address {array.address:#x} with strides {array.strides}"
+        )
 
 
 def _tensor(torch, x, name):

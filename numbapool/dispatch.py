@@ -29,7 +29,7 @@ def array(x: Any, name: str = "x", beside: Any = None) -> tuple[Any, Any]:
     if dtypes.name_of(x.dtype) not in dtypes.SUPPORTED:
         raise containers.unsupported(name, x.dtype)
     if beside is not None and on_device(x) + on_device(beside):
-        _together(x, name, beside)
+        together(x, name, beside)
     return x, kind
 
 
@@ -38,7 +38,8 @@ def on_device(x: Any) -> bool:
     return not isinstance(x, np.ndarray)
 
 
-def _together(x, name, beside):
+def together(x: Any, name: str, beside: Any) -> None:
+    """Raise unless both arrays lie in the host's memory or on one device."""
     from numbapool import device
 
     if not on_device(x):
@@ -52,11 +53,9 @@ def _together(x, name, beside):
 def backend(request: Any) -> Any:
     """The module that carries out a request: of its family, for the memory that its x lies in."""
     if on_device(request.x):
-        from numbapool.backends import cuda
+        from numbapool.backends import cuda, cuda_unpool
 
-        if request.family == "unpool":
-            raise NotImplementedError("max unpooling of arrays on a GPU")
-        return cuda
+        return cuda_unpool if request.family == "unpool" else cuda
     from numbapool.backends import cpu, unpool
 
     return unpool if request.family == "unpool" else cpu

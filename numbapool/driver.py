@@ -136,6 +136,37 @@ def read(device: int, stream: int, address: int, nbytes: int) -> bytes:
     return room.raw
 
 
+def write(device: int, stream: int, address: int, array: Any) -> None:
+    """Copy an array of the host, contiguous, to device memory on a stream. Its memory is free when this returns."""
+    import ctypes
+
+    source = array.__array_interface__["data"][0]
+    if simulated():
+        ctypes.memmove(address, source, array.nbytes)
+        return
+    from cuda.bindings import driver
+
+    with on(device):
+        (error,) = driver.cuMemcpyHtoDAsync(address, source, array.nbytes, stream)
+    if error != driver.CUresult.CUDA_SUCCESS:
+        raise RuntimeError(f"writing device memory failed: {error.name}")
+
+
+def fill(device: int, stream: int, address: int, nbytes: int, value: int) -> None:
+    """Set every byte of a piece of device memory to a value, on a stream."""
+    if simulated():
+        import ctypes
+
+        ctypes.memset(address, value, nbytes)
+        return
+    from cuda.bindings import driver
+
+    with on(device):
+        (error,) = driver.cuMemsetD8Async(address, value, nbytes, stream)
+    if error != driver.CUresult.CUDA_SUCCESS:
+        raise RuntimeError(f"writing device memory failed: {error.name}")
+
+
 def launch(kernel: Any, device: int, stream: int, blocks: int, threads: int, args: tuple[Any, ...]) -> None:
     """Launch a kernel on a stream, given by its handle, and return at once."""
     if simulated():

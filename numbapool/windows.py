@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -257,17 +258,21 @@ def adaptive(size, count) -> Windows:
 @lru_cache(maxsize=1024)
 def fractional(size, kernel, count) -> Windows:
     """What contains the fractional windows of any sample: those of exact arithmetic, and what rounding may add."""
-    last = size - kernel
+    last, far = size - kernel, margin(size)
     i = np.arange(count, dtype=np.int64)
     exact = i * last // max(count - 1, 1) if count > 1 else np.array([last])
-    margin = 2 + size * 4 // 2**23  # a float32 may err by an element or more
-    start = np.maximum(exact - margin, 0)
-    stop = np.minimum(exact + margin, last) + kernel
+    start = np.maximum(exact - far, 0)
+    stop = np.minimum(exact + far, last) + kernel
     start[-1], stop[-1] = last, size
     table = np.stack([start, stop, np.zeros_like(start), np.full_like(start, kernel)], axis=1)
     table = np.ascontiguousarray(table)
     table.flags.writeable = False
     return Windows(size, table, sure=kernel)
+
+
+def margin(size) -> int:
+    """How far fractional windows may start from the same fraction of the axis, rounded down."""
+    return 2 + size * 4 // 2**23  # a float32 may err by an element or more
 
 
 @dataclass(frozen=True, eq=False)
@@ -276,13 +281,13 @@ class Planes:
 
     Attributes
     ----------
-    samples : ndarray
+    samples : ndarray or DeviceArray
         Of float32 or float64, within [0, 1]: the shape of x without the pooled axes, then one number per pooled axis.
     sizes, kernels, counts : tuple of int
         Elements, elements per window and windows along the pooled axes, which are ascending.
     """
 
-    samples: np.ndarray
+    samples: Any
     sizes: tuple[int, ...]
     kernels: tuple[int, ...]
     counts: tuple[int, ...]

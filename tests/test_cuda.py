@@ -84,7 +84,7 @@ def test_ptx(run_python, dtypes, capability):
             assert not one.local, (kernel.name, 'local memory')
             raised = kernel.name.startswith('lp2.5')  # by NVIDIA's library, which does not inline all of it
             assert raised or not one.calls, (kernel.name, 'calls')
-            widened = '_masked_' in kernel.name or element(kernel.name) not in ('float32', 'float16', 'bfloat16')
+            widened = '_masked_' in kernel.name or 'float64' in kernel.name or element(kernel.name) not in ('float32', 'float16', 'bfloat16')
             if not widened:
                 assert not one.doubles, (kernel.name, one.doubles, 'instructions on float64')
             if '_aligned' in kernel.name:

@@ -17,7 +17,7 @@ from numbapool.kernels.cuda import gather as window_by_window
 from numbapool.kernels.cuda.bind import Form, Slide
 from numbapool.layout import Canonical, canonical
 from numbapool.reductions import AVG
-from numbapool.windows import Windows, untouched
+from numbapool.windows import Windows, margin, untouched
 from numbapool.windows import sliding as sliding_windows
 
 THREADS = 256  # of a block
@@ -73,6 +73,15 @@ def block_size() -> int:
     return FEW_THREADS if driver.simulated() else THREADS
 
 
+def low_bits(*arrays):
+    """The low bits of addresses, which say how elements can be moved."""
+    low = 0
+    for array in arrays:
+        if array is not None:
+            low |= array.address
+    return low % WORD
+
+
 @dataclass(frozen=True)
 class Places:
     """How a thread finds its place in several arrays: see `split` in ``kernels/cuda/axis.py``."""
@@ -122,7 +131,7 @@ def axis(windows: Windows, key: int) -> tuple[int, ...]:
     """The fields of ``kernels/cuda/axis.py``."""
     if windows.regular is None:
         if windows.sure is not None:
-            raise NotImplementedError("fractional windows on a GPU")
+            return windows.count, windows.size, windows.sure, 1, margin(windows.size), 1, key, 0, 0, 0
         return windows.count, windows.size, 0, 1, 0, 1, key, 0, 0, 0
     taps, stride, before = windows.regular
     counted = windows.counted or (0, 0, 0)
@@ -132,12 +141,14 @@ def axis(windows: Windows, key: int) -> tuple[int, ...]:
 
 def form_of(axes: Sequence[Windows], aligned: bool, furthest: int, items: int) -> Form:
     """What a kernel has to know of windows and memory."""
-    products = [(w.count + 1) * w.size for w in axes if w.regular is None]
+    fractional = any(w.sure is not None for w in axes)
+    products = [(w.count + 1) * (w.size + margin(w.size) + 1) for w in axes if w.regular is None]
     spans = [
         w.size + w.regular[2] + w.step * w.regular[0] + w.count * w.regular[1] for w in axes if w.regular
     ]
     wide = max(furthest, items, prod(w.size for w in axes), *products, *spans) > NARROW
-    return Form(aligned, any(w.regular is None for w in axes), any(w.step > 1 for w in axes), wide)
+    divided = not fractional and any(w.regular is None for w in axes)
+    return Form(aligned, divided, any(w.step > 1 for w in axes), wide, fractional)
 
 
 def lanes_along_inner(view: Canonical, items: Sequence[int], widest: int, low: int) -> tuple[int, bool]:
@@ -184,7 +195,7 @@ class _Call:
     items: int
 
 
-def _call(shape, axes, windows, strides, stored, widest, low, ordered, backward=False) -> _Call:
+def call_of(shape, axes, windows, strides, stored, widest, low, ordered, backward=False, beside=0) -> _Call:
     """See the arrays as a kernel does.
 
     Parameters
@@ -197,6 +208,8 @@ def _call(shape, axes, windows, strides, stored, widest, low, ordered, backward=
         Their dtypes.
     widest : int
         Bytes of what a thread holds of each element.
+    beside : int
+        How many of the arrays, the last ones, lie beside the first, which has their shape.
     """
     view = canonical(shape, axes, strides, ordered=ordered)
     of = tuple(roles(view, axes, windows))
@@ -205,25 +218,32 @@ def _call(shape, axes, windows, strides, stored, widest, low, ordered, backward=
     large, small = [v.size for v in of], [v.count for v in of]
     where = places(view, lanes)
     items = where.outer * where.sizes[0] * prod(large if backward else small)
-    form = form_of(of, aligned, reach(view, [large] + [small] * (len(strides) - 1)), items)
+    sizes = [large] + [small] * (len(strides) - 1 - beside) + [large] * beside
+    form = form_of(of, aligned, reach(view, sizes), items)
     return _Call(view, of, lanes, where, form, items)
 
 
-def _plan(template, binding, name, call, constant, letter, keys):
-    """The plan of a call, its arrays in the order of `call`."""
-    kernel = build.kernel(template, binding, name, f"i 3i 3a 7i 7i 7i 10i 10i 10i {letter}", call.form.wide)
-    strides = (*call.places.strides, (0,) * 7)[:3]
-    offsets = tuple((*o, 0)[:3] for o in call.places.offsets)
+def plan_of(template, binding, name, call, constant, letter, keys, beside="", step=0):
+    """The plan of a call, its arrays in the order of `call`.
+
+    `beside`: the letters of one more parameter of the template: the strides of the arrays behind the first three, or the integer `step`.
+    """
+    strides = (*call.places.strides, (0,) * 7)[: max(3, len(call.places.strides))]
+    signature = f"i 3i {len(strides)}a 7i 7i 7i {beside} 10i 10i 10i {letter}"
+    kernel = build.kernel(template, binding, name, signature, call.form.wide)
+    offsets = tuple((*o, 0)[: len(strides)] for o in call.places.offsets)
     fields = tuple(axis(v, int(k)) for v, k in zip(call.roles, keys, strict=True))
     last = constant if isinstance(constant, tuple) else (constant,)
-    return Plan(kernel, call.items, (call.items, call.places.sizes), (*strides, *fields, *last), offsets)
+    more = sum(strides[3:], ()) or step
+    after = (*strides[:3], *((more,) if beside else ()), *fields, *last)
+    return Plan(kernel, call.items, (call.items, call.places.sizes), after, offsets)
 
 
-def _name(*parts):
+def name_of(*parts):
     return "_".join(p for p in parts if p)
 
 
-def _keys(call, axes, windows, sizes, key):
+def keys_of(call, axes, windows, sizes, key):
     """What a step along D, H, W adds to a key."""
     return key_steps(
         call.view, axes, [n if key == "positions" else v.most for n, v in zip(sizes, windows, strict=True)]
@@ -233,7 +253,7 @@ def _keys(call, axes, windows, sizes, key):
 CHANNELS = {None: None, "places": "uint8", "positions": "int64"}
 
 
-def _sliding(call, windows, stored, widest, low, backward=False):
+def sliding_call(call, windows, stored, widest, low, backward=False):
     """The call as the templates for rows of neighbours see it, and what they know of its windows; None where they do not serve."""
     view, w = call.view, call.roles[2]
     if (
@@ -246,7 +266,7 @@ def _sliding(call, windows, stored, widest, low, backward=False):
         return None
     taps, stride, before = w.regular
     items = [dtypes.itemsize(n) for n in stored]
-    rows = [s[3] for s in view.steps]
+    rows = [s[3] for s in view.steps[: len(items)]]
     if taps > MOST_TAPS or stride > MOST_STRIDE or not 0 <= before < taps or rows != items:
         return None
     lanes = max(min(WORD // items[0], SPAN_REGISTERS // (stride * widest)), 1)
@@ -264,11 +284,12 @@ def _sliding(call, windows, stored, widest, low, backward=False):
         aligned &= (unit == WORD or unit == n * item) and not any(s % unit for s in (*others, low))
     pieces = -(-w.size // slide.main) if backward else -(-w.count // lanes)
     where = call.places
-    strides = tuple((*s[:6], n * item) for s, n, item in zip(where.strides, threads, items, strict=True))
+    strides = [(*s[:6], n * item) for s, n, item in zip(where.strides, threads, items, strict=False)]
+    strides += [(*s[:6], slide.main * s[5]) for s in where.strides[len(items) :]]  # what lies beside x
     of_rows = call.roles[:2]
     count = prod(v.size for v in of_rows) if backward else prod(v.count for v in of_rows)
     form = replace(call.form, aligned=aligned, dilated=any(v.step > 1 for v in of_rows))
-    places_ = replace(where, sizes=(pieces, *where.sizes[1:]), strides=strides)
+    places_ = replace(where, sizes=(pieces, *where.sizes[1:]), strides=tuple(strides))
     return replace(call, places=places_, items=where.outer * pieces * count, form=form, lanes=lanes), slide
 
 
@@ -353,63 +374,59 @@ def forward(
     types, channel = reduction.types(x_name, y_name, False), CHANNELS[key]
     stored = (types.x, types.y, channel) if channel else (types.x, types.y)
     arrays = [strides, y_strides, key_strides][: len(stored)]
-    call = _call(
+    call = call_of(
         shape, axes, windows, arrays, stored, dtypes.itemsize(channel or types.acc), low, ordered=bool(key)
     )
     d, h, w = call.roles
     precise = not reduction.selecting and is_precise(types, d.most * h.most + w.most - 2)
     constant = _constant(call.roles, divisor) if reduction.mean else 0
     letter = CONSTANTS[types.end] if reduction.mean else "a"
-    keys = _keys(call, axes, windows, [shape[a] for a in axes], key)
-    widest = dtypes.itemsize(types.acc) * (1 + precise) + (dtypes.itemsize(channel) if channel else 0)
-    if found := _tree(call, shape, axes, arrays, stored, low, key):
-        call, across, keys = found
-        name = _name(
-            reduction.name, "tree", types.x, types.acc, types.y, f"x{call.lanes}", key, "precise" * precise, call.form.name
-        )  # fmt: skip
-        plan = _plan(
+    # Of 0.0 and -0.0 the first stays: where taps are not merged in their order, their places go along.
+    signed = reduction.selecting and not key and dtypes.is_float(x_name)
+    seen = [a for a in call.view.axes if a >= 0]
+    in_order, across = seen == sorted(seen), seen[-1] == min(seen)
+    sizes = [shape[a] for a in axes]
+
+    def planned(template, binding, carried, *parts, extra=(), letters=letter, beside="", of=call, keys=None):
+        keys = keys_of(of, axes, windows, sizes, carried) if keys is None else keys
+        accompanied = key or "unsaved" * bool(carried)
+        name = name_of(reduction.name, *parts, accompanied, "precise" * precise, of.form.name)
+        last = (*extra, constant)
+        return plan_of(template, lambda: binding(CHANNELS[carried]), name, of, last, letters, keys, beside)
+
+    stored_types = types.x, types.acc, types.y
+    carried = key or ("positions" if signed else None)
+    if found := _tree(call, shape, axes, arrays, stored, low, carried):
+        joined, side, steps = found
+        made = planned(
             tree,
-            lambda: bind.tree(
-                reduction, types, call.lanes, block_size(), call.form, channel, bool(key), precise
-            ),
-            name,
-            call,
-            (across, call.view.inner, constant),
-            f"i i {letter}",
-            keys,
-        )
-        return replace(plan, block=block_size())
-    if found := _sliding(call, windows, stored, widest, low):
-        call, slide = found
-        name = _name(
-            reduction.name, "slide", slide.name, types.x, types.acc, types.y, key, "precise" * precise, call.form.name
+            lambda c: bind.tree(reduction, types, joined.lanes, block_size(), joined.form, c, bool(key), precise),
+            carried, "tree", *stored_types, f"x{joined.lanes}",
+            extra=(side, joined.view.inner), letters=f"i i {letter}", of=joined, keys=steps,
         )  # fmt: skip
-        return _plan(
+        return replace(made, block=block_size())
+    carried = key or ("positions" if signed and not in_order and not across else None)
+    widest = dtypes.itemsize(types.acc) * (1 + precise)
+    widest += dtypes.itemsize(CHANNELS[carried]) if carried else 0
+    if found := sliding_call(call, windows, stored, widest, low):
+        rows, slide = found
+        by_rows = signed and in_order
+        return planned(
             sliding,
-            lambda: bind.sliding(reduction, types, slide, call.form, channel, bool(key), precise),
-            name,
-            call,
-            constant,
-            letter,
-            keys,
-        )
-    name = _name(
-        reduction.name, "taps", types.x, types.acc, types.y, f"x{call.lanes}", key, "precise" * precise, call.form.name
-    )  # fmt: skip
-    return _plan(
+            lambda c: bind.sliding(reduction, types, slide, rows.form, c, bool(key), precise, by_rows),
+            carried, "slide", slide.name, "rows" * by_rows, *stored_types, beside="i", of=rows,
+        )  # fmt: skip
+    carried = key or ("positions" if signed and not in_order else None)
+    return planned(
         tap_by_tap,
-        lambda: bind.forward(reduction, types, call.lanes, call.form, channel, bool(key), precise=precise),
-        name,
-        call,
-        constant,
-        letter,
-        keys,
-    )
+        lambda c: bind.forward(reduction, types, call.lanes, call.form, c, bool(key), precise=precise),
+        carried, "taps", *stored_types, f"x{call.lanes}", beside="i",
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=1024)
 def backward(
-    mean, shape, strides, x_name, axes, windows, dy_name, divisor, dy_strides, key, key_strides, low
+    mean, shape, strides, x_name, axes, windows, dy_name, divisor, dy_strides, key, key_strides, low, step=0
 ):
     """The plan of the gradient: dx, of this shape and these strides, from dy and, of what selects, saved keys.
 
@@ -423,11 +440,13 @@ def backward(
         As of `forward`.
     dy_name, dy_strides
         Of dy.
+    step : int
+        Of one axis whose windows select elements by positions in a larger plane: what a step along the axis adds to these.
     """
     types, channel = AVG.types(dy_name, x_name, False), CHANNELS[key]
     stored = (x_name, dy_name, channel) if channel else (x_name, dy_name)
     arrays = [strides, dy_strides, key_strides][: len(stored)]
-    call = _call(
+    call = call_of(
         shape,
         axes,
         windows,
@@ -443,17 +462,19 @@ def backward(
     d, h, w = (v.transposed.most for v in call.roles)
     # Gradients may err four times as much.
     precise = is_precise(types, (d * h + w - 2) // (1 if types.acc == "float64" else 3))
-    keys = _keys(call, axes, windows, [shape[a] for a in axes], key)
+    # Of these few are more than neighbours, and their gradient is the CPU's to the bit.
+    precise = precise and not call.form.fractional
+    keys = (0, 0, step) if step else keys_of(call, axes, windows, [shape[a] for a in axes], key)
     widest = dtypes.itemsize(types.acc)
     found = None
     if key != "positions" and not precise:
-        found = _sliding(call, windows, stored, widest, low, backward=True)
+        found = sliding_call(call, windows, stored, widest, low, backward=True)
     if found:
         call, slide = found
-        name = _name(
+        name = name_of(
             "select" if key else "sum", "gather", slide.name, dy_name, types.acc, x_name, key, "uneven" * uneven, call.form.name
         )  # fmt: skip
-        plan = _plan(
+        plan = plan_of(
             gather_sliding,
             lambda: bind.gather_sliding(types, channel, slide, call.form, uneven),
             name,
@@ -462,27 +483,29 @@ def backward(
             CONSTANTS[types.end],
             keys,
         )
-        return _reading_second(plan)
-    name = _name(
+        return reading_second(plan)
+    name = name_of(
         "select" if key else "sum", "gather", dy_name, types.acc, x_name, f"x{call.lanes}", key, "precise" * precise, "uneven" * uneven,
-        call.form.name,
+        "ranges" * bool(step), call.form.name,
     )  # fmt: skip
-    plan = _plan(
+    plan = plan_of(
         window_by_window,
-        lambda: bind.gather(types, channel, call.lanes, call.form, uneven, precise),
+        lambda: bind.gather(types, channel, call.lanes, call.form, uneven, precise, bool(step)),
         name,
         call,
         constant or 1.0,
         CONSTANTS[types.end],
         keys,
+        "i",
+        step,
     )
-    return _reading_second(plan)
+    return reading_second(plan)
 
 
-def _reading_second(plan):
+def reading_second(plan):
     """The plan for a template that reads the second array and writes the first: dy and dx."""
     dx, dy, *rest = plan.after
-    return replace(plan, after=(dy, dx, *rest), offsets=tuple((b, a, c) for a, b, c in plan.offsets))
+    return replace(plan, after=(dy, dx, *rest), offsets=tuple((b, a, *c) for a, b, *c in plan.offsets))
 
 
 def _constant(windows, divisor):

@@ -5,9 +5,23 @@ from __future__ import annotations
 from functools import lru_cache
 from math import prod
 
+from numbapool import dtypes
 from numbapool.backends.blocks import key_steps, roles
-from numbapool.backends.cuda_plans import CHANNELS, Plan, axis, form_of, is_precise, key_kind, places, reach
-from numbapool.kernels.cuda import bind, build, masked
+from numbapool.backends.cuda_plans import (
+    CHANNELS,
+    Plan,
+    axis,
+    call_of,
+    form_of,
+    is_precise,
+    key_kind,
+    name_of,
+    places,
+    plan_of,
+    reach,
+    sliding_call,
+)
+from numbapool.kernels.cuda import bind, build, masked, sliding
 from numbapool.kernels.cuda import factored as by_element
 from numbapool.layout import canonical
 from numbapool.windows import untouched
@@ -28,8 +42,8 @@ def sums_dtype(reduction, x_name, y_name, axes, windows, elements, shape, stride
 
 
 @lru_cache(maxsize=512)
-def factored(shape, names, strides, compute, divides, elements):
-    """The plan of dividing, weighing and masking element by element.
+def factored(shape, names, strides, compute, how, elements):
+    """The plan of dividing or subtracting, weighing and masking element by element.
 
     Parameters
     ----------
@@ -39,8 +53,8 @@ def factored(shape, names, strides, compute, divides, elements):
         Of the same, the mask and the weights; None for what is not there.
     compute : str
         The dtype that is reckoned in.
-    divides : bool
-        What lies beside is a divisor, else the elements that may be NaN.
+    how : {"divides", "subtracts", ""}
+        What lies beside is a divisor, or it is subtracted; else it is the elements that may be NaN.
     elements : Elements
     """
     arrays = [(0,) * len(shape) if s is None else s for s in strides]
@@ -55,8 +69,8 @@ def factored(shape, names, strides, compute, divides, elements):
     x, y, beside = names
     kernel = build.kernel(
         by_element,
-        lambda: bind.factored(x, beside, y, compute, form, divides, elements),
-        "_".join(p for p in ("factored", *names, compute, "divides" * divides, elements.name) if p),
+        lambda: bind.factored(x, beside, y, compute, form, how, elements),
+        "_".join(p for p in ("factored", *names, compute, how, elements.name) if p),
         "i 3i 5a 7i 7i 7i 7i 7i 10i 10i 10i a",
         form.wide,
     )
@@ -66,9 +80,9 @@ def factored(shape, names, strides, compute, divides, elements):
 
 @lru_cache(maxsize=512)
 def forward(
-    reduction, shape, strides, x_name, axes, windows, y_name, y_strides, key, key_strides, elements, mask_strides, weight_strides
+    reduction, shape, strides, x_name, axes, windows, y_name, y_strides, key, key_strides, elements, mask_strides, weight_strides, low
 ):  # fmt: skip
-    """The plan of a forward call; arguments as of `numbapool.backends.plans.forward`. With the key "weights" the sums of weights are saved."""
+    """The plan of a forward call; arguments as of `cuda_plans.forward`. With the key "weights" the sums of weights are saved."""
     nothing = (0,) * len(shape)
     arrays = [
         strides,
@@ -88,24 +102,59 @@ def forward(
         key_channel = CHANNELS.get(key)
     paired = bool(reduction.mean and elements) or reduction.scaled(x_name)
     channel = types.end if paired else key_channel
-    where = places(view, 1)
-    items = where.outer * where.sizes[0] * prod(v.count for v in of)
-    small = [v.count for v in of]
-    large = [v.size for v in of]
-    form = form_of(of, False, reach(view, [large, small, small, large, large]), items)
     weights = key_steps(
         view,
         axes,
         [shape[a] if key_channel == "int64" else v.most for a, v in zip(axes, windows, strict=True)],
     )
     accompanied = f"{'' if key else 'unsaved_'}{'paired' if paired else channel}" if channel else ""
-    parts = reduction.name, "masked", types.x, types.acc, types.y, accompanied, elements.name, form.name
+    if view.inner == 1:
+        stored = types.x, types.y, channel if key else types.y
+        widest = dtypes.itemsize(types.acc) + (dtypes.itemsize(channel) if channel else 0)
+        several = arrays if elements.beside else arrays[:3]
+        call = call_of(
+            shape, axes, windows, several, stored, widest, low, ordered=True, beside=len(several) - 3
+        )
+        if found := sliding_call(call, windows, stored, widest, low):
+            call, slide = found
+            # Of 0.0 and -0.0 the first stays.
+            by_rows = reduction.selecting and not channel and dtypes.is_float(x_name)
+            name = name_of(
+                reduction.name, "slide", slide.name, "rows" * by_rows, types.x, types.acc, types.y, accompanied, elements.name, call.form.name
+            )  # fmt: skip
+            return plan_of(
+                sliding,
+                lambda: bind.sliding(
+                    reduction, types, slide, call.form, channel, bool(key), by_rows=by_rows, elements=elements
+                ),
+                name,
+                call,
+                0,
+                "a",
+                weights,
+                "14i" if elements.beside else "i",
+            )
+    return masked_plan(
+        lambda form: bind.masked(reduction, types, form, channel, bool(key), elements),
+        (reduction.name, "masked", types.x, types.acc, types.y, accompanied, elements.name),
+        view,
+        of,
+        weights,
+    )
+
+
+def masked_plan(binding, parts, view, of, keys):
+    """A plan with the template `masked`, from what its name is made of and what a step along D, H, W adds to a key."""
+    where = places(view, 1)
+    items = where.outer * where.sizes[0] * prod(v.count for v in of)
+    small, large = [v.count for v in of], [v.size for v in of]
+    form = form_of(of, False, reach(view, [large, small, small, large, large]), items)
     kernel = build.kernel(
         masked,
-        lambda: bind.masked(reduction, types, form, channel, bool(key), elements),
-        "_".join(p for p in parts if p),
+        lambda: binding(form),
+        "_".join(p for p in (*parts, form.name) if p),
         "i 3i 5a 7i 7i 7i 7i 7i 10i 10i 10i a",
         form.wide,
     )
-    fields = tuple(axis(v, k) for v, k in zip(of, weights, strict=True))
+    fields = tuple(axis(v, int(k)) for v, k in zip(of, keys, strict=True))
     return Plan(kernel, items, (items, where.sizes), (*where.strides, *fields, 0), where.offsets)

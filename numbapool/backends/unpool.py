@@ -28,7 +28,7 @@ def run(request):
     y = np.zeros([shape[a] for a in order], x.dtype.newbyteorder("=")).transpose(np.argsort(order))
     if y.size == 0:
         return y
-    elements = _elements(request)
+    last = elements(request)
     plan = _plan(
         False, x.shape, x.strides, shape, y.strides, request.axes, y.itemsize, "int64", indices.strides
     )
@@ -37,7 +37,7 @@ def run(request):
     args[block.INDEX["FAULTS"]] = blocks.address(faults)
     replace(plan, args=args).run(x, y, K=indices)
     if faults[0] and settings.get("check_values"):
-        _refuse(request.indices, elements)
+        refuse(request.indices, last)
     return y if x.dtype.isnative else y.byteswap(inplace=True)
 
 
@@ -46,7 +46,7 @@ def vjp(request):
     y = run(request)
     x, axes, indices = request.x, request.axes, _int64(request.indices)
     # A copy, because the caller may write to his own; checked indices are as good in four bytes.
-    small = settings.get("check_values") and _elements(request) < 2**31
+    small = settings.get("check_values") and elements(request) < 2**31
     keys = indices.astype(np.int32 if small else np.int64)
     shape, dtype, order = x.shape, x.dtype.newbyteorder("="), result_layout(x.shape, x.strides)
 
@@ -70,7 +70,7 @@ def vjp(request):
     return y, y, pullback
 
 
-def _elements(request):
+def elements(request):
     """Of a plane of the result."""
     return prod(request.shape[a] for a in request.axes)
 
@@ -82,7 +82,7 @@ def _int64(indices):
     return indices if indices.dtype == np.int64 and indices.dtype.isnative else indices.astype(np.int64)
 
 
-def _refuse(indices, elements):
+def refuse(indices, elements):
     """Raise for the first index that is out of range."""
     wrong = (indices < -1) | (indices >= elements)
     at = tuple(int(i) for i in np.unravel_index(np.argmax(wrong), wrong.shape))

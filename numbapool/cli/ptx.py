@@ -21,7 +21,7 @@ from typing import Any
 from .console import CommandError, progress, table
 
 HELP = "compile the CUDA kernels to PTX, without a GPU"
-OPS = ("max", "min", "avg", "sum", "lp")
+OPS = ("max", "min", "avg", "sum", "lp", "unpool", "fractional")
 DTYPES = ("float32", "float16", "bfloat16", "float64", "uint8")
 MORE_DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64")
 
@@ -113,18 +113,28 @@ def usual(ops: Any = OPS, dtypes: Any = DTYPES) -> list[Any]:
 def _plans(op: str, dtype: str) -> Iterator[Any]:
     args: tuple[Any, ...]
     from numbapool import reductions
-    from numbapool.backends import cuda_plans
+    from numbapool.backends import cuda_plans, cuda_positions
     from numbapool.dtypes import is_float, itemsize
     from numbapool.windows import adaptive, sliding
 
     if op == "lp":
         for power in POWERS:
             yield from _weighed(reductions.lp(power), dtype, reductions.ALL)
+            if is_float(dtype):
+                yield from _norms(reductions.lp(power), dtype)
+        return
+    if op == "unpool":
+        yield from _unpool(dtype)
+        return
+    if op == "fractional":
+        yield from _fractional(dtype)
         return
     reduction = getattr(reductions, op.upper())
     for elements in ELEMENTS if op in ("max", "avg") else ():
         if not (op == "max" and elements.get("weights")) and (is_float(dtype) or not elements.get("omit")):
             yield from _weighed(reduction, dtype, reductions.Elements(**elements))
+    if reduction.selecting:
+        yield from _passes(reduction, dtype)
     for window in WINDOWS:
         for channels_last in (False, True):
             shape, axes = ((4, 64, 64, 16), (1, 2)) if channels_last else ((4, 16, 64, 64), (2, 3))
@@ -164,8 +174,76 @@ def _plans(op: str, dtype: str) -> Iterator[Any]:
             if key == "places":
                 args = reduction, shape, strides, dtype, axes, windows, None, None, y_strides, key, keys, 0
                 yield lambda args=args: cuda_plans.forward(*args)
+                steps = keys, _steps(pooled, 8)
+                yield lambda args=(shape, axes, windows, pooled, *steps): cuda_positions.plan(*args)
             args = reduction.mean, shape, strides, dtype, axes, windows, dtype, None, y_strides, key, keys, 0
             yield lambda args=args: cuda_plans.backward(*args)
+
+
+def _passes(reduction: Any, dtype: str) -> Iterator[Any]:
+    """Of large windows, the passes behind the first and the gradient's."""
+    from numbapool.backends import cuda_passes, cuda_plans
+    from numbapool.dtypes import is_float, itemsize
+    from numbapool.windows import sliding
+
+    shape, along = (16, 64, 64), sliding(64, 13, 1, 6, 6, 1, False, True)
+    steps, places = _steps(shape, itemsize(dtype)), _steps(shape, 8)
+    yield lambda: cuda_passes.next_pass(reduction, shape, steps, dtype, 1, along, steps, places, places, 64)
+    if is_float(dtype):
+        args = (False, shape, steps, dtype, (1,), (along,), dtype, None, steps, "positions", places, 0, 64)
+        yield lambda: cuda_plans.backward(*args)
+
+
+def _fractional(dtype: str) -> Iterator[Any]:
+    from numbapool.backends import cuda_fractional, cuda_plans
+    from numbapool.dtypes import is_float, itemsize
+    from numbapool.reductions import MAX
+    from numbapool.windows import fractional
+
+    shape, pooled, windows = (16, 64, 64), (16, 40, 40), (fractional(64, 2, 40),) * 2
+    steps, y_steps, key_steps = _steps(shape, itemsize(dtype)), _steps(pooled, itemsize(dtype)), _steps(pooled, 8)  # fmt: skip
+    x = MAX, shape, steps, dtype, (1, 2), windows, y_steps
+    for key, keys in ((None, None), ("positions", key_steps)):
+        for samples in ("float32", "float64"):
+            beside = samples, _steps((16, 2), itemsize(samples))
+            yield lambda args=(*x, key, keys, *beside): cuda_fractional.plan(*args)
+    if is_float(dtype):
+        args = False, shape, steps, dtype, (1, 2), windows, dtype, None, y_steps, "positions", key_steps, 0
+        yield lambda: cuda_plans.backward(*args)
+
+
+def _unpool(dtype: str) -> Iterator[Any]:
+    from numbapool.backends import cuda_unpool
+    from numbapool.dtypes import is_float, itemsize
+
+    small, large = (16, 32, 32), (16, 64, 64)
+    few = {n: _steps(small, itemsize(n)) for n in (dtype, "int32", "int64")}
+    many = {n: _steps(large, itemsize(n)) for n in (dtype, "int32")}
+    calls = [
+        ("claim", (few["int64"], many["int32"], few["int64"]), ("int32", "int64")),
+        ("fill", (few[dtype], many["int32"], many[dtype]), (dtype, "int32")),
+        ("settle", (few["int32"], many["int32"], few["int64"]), ("int32", "int64")),
+        ("pass_back", (few[dtype], many[dtype], few["int32"]), (dtype, "int32")),
+    ]
+    for step, strides, names in calls[: 4 if is_float(dtype) else 2]:
+        yield lambda args=(step, small, large, (1, 2), strides, names): cuda_unpool.plan(*args)
+
+
+def _norms(reduction: Any, dtype: str) -> Iterator[Any]:
+    from numbapool import reductions
+    from numbapool.backends import cuda_norms, cuda_plans
+    from numbapool.dtypes import itemsize
+    from numbapool.windows import sliding
+
+    along = sliding(64, 3, 2, 1, 1, 1, False, False)
+    saved = cuda_plans.key_kind((along, along)) if reduction.selecting else cuda_norms.compute_of(reduction, dtype, dtype)  # fmt: skip
+    for channels_last in (False, True):
+        shape, axes = ((4, 64, 64, 16), (1, 2)) if channels_last else ((4, 16, 64, 64), (2, 3))
+        pooled = tuple(along.count if a in axes else n for a, n in enumerate(shape))
+        steps, y_steps = _steps(shape, itemsize(dtype)), _steps(pooled, itemsize(dtype))
+        saved_steps = _steps(pooled, 1 if reduction.selecting else itemsize(saved))
+        args = reduction, shape, steps, dtype, axes, (along, along), dtype, y_steps, saved, saved_steps, steps, reductions.ALL, None, 0  # fmt: skip
+        yield lambda args=args: cuda_norms.plan(*args)
 
 
 def _weighed(reduction: Any, dtype: str, elements: Any) -> Iterator[Any]:
@@ -174,36 +252,35 @@ def _weighed(reduction: Any, dtype: str, elements: Any) -> Iterator[Any]:
     from numbapool.dtypes import is_float, itemsize
     from numbapool.windows import sliding
 
-    along = sliding(64, 3, 2, 1, 1, 1, False, False)
-    shape, pooled = (16, 64, 64), (16, along.count, along.count)
-    y_strides = _steps(pooled, itemsize(reduction.types(dtype, None, False, bool(elements.weights)).y))
-    args = (
-        reduction,
-        shape,
-        _steps(shape, itemsize(dtype)),
-        dtype,
-        (1, 2),
-        (along, along),
-        None,
-        y_strides,
-        None,
-        None,
-        elements,
-    )
+    shape = 16, 64, 64
     beside = (
         _steps(shape, 1) if elements.where else None,
         _steps(shape, itemsize(elements.weights)) if elements.weights else None,
     )
-    yield lambda: cuda_weighed.forward(*args, *beside)
+    y_size = itemsize(reduction.types(dtype, None, False, bool(elements.weights)).y)
+    # Rows of neighbours, and tap by tap.
+    for along in (sliding(64, 3, 2, 1, 1, 1, False, False), sliding(64, 3, 1, 2, 2, 2, False, False)):
+        y_strides = _steps((16, along.count, along.count), y_size)
+        x = reduction, shape, _steps(shape, itemsize(dtype)), dtype, (1, 2), (along, along)
+        args = *x, None, y_strides, None, None, elements, *beside, 0
+        yield lambda args=args: cuda_weighed.forward(*args)
     if elements and not reduction.selecting and is_float(dtype):
         compute = "float64" if dtype == "float64" else "float32"
         steps, wide = _steps(shape, itemsize(dtype)), _steps(shape, itemsize(compute))
         divisor = wide, _steps(shape, itemsize(dtype)), wide, None, None
         names = dtype, compute, compute
-        yield lambda: cuda_weighed.factored(shape, names, divisor, compute, True, reductions.ALL)
+        yield lambda: cuda_weighed.factored(shape, names, divisor, compute, "divides", reductions.ALL)
         factors = wide, steps, steps if elements.omit else None, *beside
         names_back = compute, dtype, dtype if elements.omit else ""
-        yield lambda: cuda_weighed.factored(shape, names_back, factors, compute, False, elements)
+        yield lambda: cuda_weighed.factored(shape, names_back, factors, compute, "", elements)
+    if elements.weights and reduction.mean and is_float(dtype):
+        # What a gradient of weights takes beside: dy times results, and x times dy less that.
+        exact = (*divisor[:4], _steps(shape, 8))
+        by = reductions.Elements(weights="float64")
+        yield lambda: cuda_weighed.factored(shape, names, exact, compute, "divides", by)
+        slopes = wide, wide, wide, None, steps
+        by_x = reductions.Elements(weights=dtype)
+        yield lambda: cuda_weighed.factored(shape, (compute,) * 3, slopes, compute, "subtracts", by_x)
 
 
 def _steps(shape: tuple[int, ...], step: int) -> tuple[int, ...]:

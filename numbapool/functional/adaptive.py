@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -44,7 +45,7 @@ def global_request(
     dtype = arguments.result_dtype(dtype, dtypes.name_of(x.dtype))
     restored = None
     if len(pooled) > MOST_AXES:
-        (x, where, weights), pooled, restored = _merged((x, present.where, present.weights), pooled)
+        (x, where, weights), pooled, restored = _merged((x, present.where, present.weights), pooled, kind)
         windows = tuple(_whole(x.shape[a]) for a in pooled)
         present = replace(present, where=where, weights=weights)
     request = Request(
@@ -93,7 +94,7 @@ def _whole(size):
     return sliding(size, size, size, 0, 0, 1, False, True)
 
 
-def _merged(arrays, pooled):
+def _merged(arrays, pooled, kind):
     """Arrays of one shape (or None) with their pooled axes seen as at most `MOST_AXES`, those axes, and the way back to the shape of before.
 
     Neighbours that lie in memory as one axis are seen as one. Where that does not do, the arrays are copied with their pooled axes side by side.
@@ -118,13 +119,22 @@ def _merged(arrays, pooled):
             tuple(axes),
             lambda dx: dx.reshape(given),
         )
-    last = tuple(range(len(given) - len(pooled), len(given)))
-    order = np.moveaxis(arrays[0], pooled, last).shape
-    one = (*order[: last[0]], int(np.prod(order[last[0] :])))
-    views = [
-        None if v is None else np.ascontiguousarray(np.moveaxis(v, pooled, last)).reshape(one) for v in arrays
-    ]
-    return views, (last[0],), lambda dx: np.moveaxis(dx.reshape(order), last, pooled)
+    free = [a for a in range(len(given)) if a not in pooled]
+    turned = (*free, *pooled)
+    back = tuple(turned.index(a) for a in range(len(given)))
+    order = tuple(given[a] for a in turned)
+    one = (*order[: len(free)], math.prod(order[len(free) :]))
+    views = [None if v is None else _by_rows(v.transpose(turned), kind).reshape(one) for v in arrays]
+    return views, (len(free),), lambda dx: dx.reshape(order).transpose(back)
+
+
+def _by_rows(x, kind):
+    """x in row-major order, copied where it is not."""
+    if not dispatch.on_device(x):
+        return np.ascontiguousarray(x)
+    from numbapool.backends import cuda
+
+    return cuda.copied(x, kind, by_rows=True)
 
 
 _DOC = """{title}.

@@ -43,8 +43,6 @@ Raises
 ------
 TypeError
     A wrong type or dtype of an argument; masked arrays.
-NotImplementedError
-    For arrays on a GPU.
 ValueError
     A wrong value or shape of an argument, a sample outside of [0, 1] among them (unless ``options(check_values=False)``: such a sample
     is then taken for the nearest of these, NaN for 0).
@@ -53,6 +51,7 @@ Notes
 -----
 Along an axis of L elements, with n windows of k and the sample u: a = (L - k)/(n - 1), window i starts at ``int((i + u)·a) - int(u·a)``, the last one
 at L - k. This is computed in the dtype of `random_samples` (float32 for halves), float64 for those drawn here. A NaN wins; of equal values the first.
+With x on a GPU the samples may lie there or on the host; to check those on the GPU a call waits for the current stream.
 
 References
 ----------
@@ -81,9 +80,11 @@ def _fractional_max(n: int):
         )
         indices = arguments.flag(return_indices, "return_indices")
         lead = tuple(s for a, s in enumerate(x.shape) if a not in pooled)
-        samples = _samples(random_samples, rng, lead, n)
+        samples = _samples(random_samples, rng, lead, n, x, kind)
         sizes = tuple(x.shape[a] for a in pooled)
-        planes = Planes(samples[..., ::-1] if n == 2 else samples, sizes, kernels, counts)
+        if n == 2:
+            samples = samples.reversed() if dispatch.on_device(samples) else samples[..., ::-1]
+        planes = Planes(samples, sizes, kernels, counts)
         return Request(MAX, x, pooled, windows, indices=indices, planes=planes, kind=kind)
 
     texts.named(pool, f"fractional_max_pool{n}d", __name__)
@@ -140,8 +141,8 @@ def _superset(shape, n, axes, kernel_size, output_size, ratio):
     return axes, windows, result, *(tuple(by_axis[a][i] for a in axes) for i in (0, 1))
 
 
-def _samples(value, rng, lead, n):
-    """One number per plane and pooled axis, within [0, 1]."""
+def _samples(value, rng, lead, n, x, kind):
+    """One number per plane and pooled axis, within [0, 1]; those of a device are for its backend to check."""
     shape = (*lead, n)
     if value is None:
         if isinstance(rng, (bool, np.bool_)):
@@ -153,20 +154,36 @@ def _samples(value, rng, lead, n):
     if rng is not None:
         raise ValueError("rng must be None where random_samples are given")
     samples, _ = dispatch.array(value, "random_samples")
+    if dispatch.on_device(samples):
+        dispatch.together(samples, "random_samples", x)
+        return _of_device(samples, (*lead, n), kind)
     if dtypes.name_of(samples.dtype) not in ("float32", "float64"):
         samples = numbers(samples).astype(
             np.float32 if dtypes.is_half(dtypes.name_of(samples.dtype)) else np.float64
         )
-    if len(lead) == 1 and samples.shape == (1, *shape):
-        samples = samples[0]
-    if samples.shape != shape:
-        raise ValueError(f"random_samples must have shape {shape}, not {samples.shape}")
+    _check_shape(samples.shape, shape)
+    samples = samples.reshape(shape)
     inside = (samples >= 0) & (samples <= 1)
     if not inside.all():
         if settings.get("check_values"):
             raise ValueError(f"random_samples must lie between 0 and 1, not {samples[~inside].flat[0]}")
         samples = np.clip(np.nan_to_num(samples), 0, 1)
     return samples
+
+
+def _check_shape(given, shape):
+    if given != shape and (len(shape) != 2 or given != (1, *shape)):
+        raise ValueError(f"random_samples must have shape {shape}, not {given}")
+
+
+def _of_device(samples, shape, kind):
+    from numbapool.backends import cuda
+
+    _check_shape(samples.shape, shape)
+    name = samples.dtype.name
+    if name not in ("float32", "float64"):
+        samples = cuda.copied(samples, kind, "float32" if dtypes.is_half(name) else "float64")
+    return samples.reshape(shape)
 
 
 fractional_max_pool2d, fractional_max_pool3d = (_fractional_max(n) for n in (2, 3))

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from numbapool import arguments, dispatch, dtypes
 from numbapool.functional import texts
 from numbapool.request import public, recall
@@ -42,8 +40,6 @@ Raises
 ------
 TypeError
     A wrong type or dtype of an argument; masked arrays.
-NotImplementedError
-    For arrays on a GPU.
 ValueError
     A wrong value or shape of an argument, an index that names no element of the result among them. (With ``options(check_values=False)`` such an index
     is treated as −1.)
@@ -51,7 +47,7 @@ ValueError
 Notes
 -----
 Of several values with the same index the last one in row-major order stays, always. The gradient is that of this forward: each value that stayed
-gets the gradient of the element that it went to, all others 0.
+gets the gradient of the element that it went to, all others 0. On a GPU the check of the indices waits for the current stream.
 
 References
 ----------
@@ -80,7 +76,7 @@ class Unpooling:
 
     Attributes
     ----------
-    x, indices : ndarray
+    x, indices : ndarray or DeviceArray
         Of one shape; indices of any integer dtype.
     axes : tuple of int
         Pooled axes, ascending.
@@ -90,8 +86,8 @@ class Unpooling:
         The kind of container that x came in.
     """
 
-    x: np.ndarray
-    indices: np.ndarray
+    x: Any
+    indices: Any
     axes: tuple[int, ...]
     shape: tuple[int, ...]
     kind: Any
@@ -106,7 +102,7 @@ class Unpooling:
 
     y_name = x_name
 
-    def wrapped(self, y: np.ndarray) -> Any:
+    def wrapped(self, y: Any) -> Any:
         """A backend's result in the caller's kind of container."""
         return y if self.kind is None else self.kind.wrap(y, self.y_name)
 

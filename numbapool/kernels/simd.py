@@ -289,6 +289,12 @@ def _emit_fabs(b, signed, x):
     return b.bitcast(b.and_(b.bitcast(x, bits), bits((1 << (bits.width - 1)) - 1)), x.type)
 
 
+def _emit_with_sign(b, signed, x, y):
+    if on_gpu(b):
+        return _libdevice(b, "copysign", x, y)
+    return _call(b, "llvm.copysign", x.type, [x, y])
+
+
 def _is_mark(b, v):
     """Whether v is the NaN that stands for no element at all."""
     bits = _like(v.type, I64 if getattr(v.type, "element", v.type) == F64 else I32)
@@ -328,7 +334,7 @@ fabs = _generic(_emit_fabs)
 rint = _generic(
     lambda b, signed, x: _libdevice(b, "rint", x) if on_gpu(b) else _call(b, "llvm.roundeven", x.type, [x])
 )
-with_sign = _generic(lambda b, signed, x, y: _call(b, "llvm.copysign", x.type, [x, y]))
+with_sign = _generic(_emit_with_sign)
 less = _generic(lambda b, signed, x, y: _greater(b, signed, y, x), _mask_of)
 either = _generic(lambda b, signed, x, y: b.or_(x, y))
 both = _generic(lambda b, signed, x, y: b.and_(x, y))

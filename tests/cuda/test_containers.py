@@ -90,6 +90,14 @@ def test_elements_are_never_read_by_the_host():
         np.asarray(x)
 
 
+def test_elements_out_of_step():
+    raw = np.zeros(4 * 6 * 32 + 1, np.uint8)
+    x = raw[1:].view(np.float32).reshape(6, 32)[:, :8]
+    with pytest.raises(ValueError, match="x must have its elements at multiples of their size, 4 bytes"):
+        nbp.max_pool2d(OnDevice(x), 2)
+    assert (nbp.max_pool2d(OnDevice(x.copy()), 2) == 0).all()
+
+
 def test_bad_dtype():
     for wrong in (np.ones((4, 4), complex), np.ones((4, 4), ">f4")):
         with pytest.raises(TypeError, match=r"^x "):

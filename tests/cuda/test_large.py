@@ -6,6 +6,7 @@ from cases import array
 from on_device import OnDevice
 
 import numbapool as nbp
+from numbapool.kernels.cuda import build
 from numbapool.testing import assert_matches, bounds, vjp_bounds
 
 OPS = ("max", "min", "avg", "sum")
@@ -43,6 +44,21 @@ def test_overlapping(op, dtype):
     check(f"{op}_pool2d", x, 7, 1, 3)
     check(f"{op}_pool2d", x, 9, 2, 4, ceil_mode=True)
     check(f"{op}_pool1d", x[0, :3], 11, 1)
+
+
+@pytest.mark.parametrize(("op", "dtype"), [("max", "float32"), ("min", "float16"), ("max", "uint8")])
+def test_places_go_from_pass_to_pass(op, dtype):
+    x = array((1, 13, 15), dtype, "ties")
+    if x.dtype.kind == "f":
+        x[0, 3, 4:7] = np.nan
+    check(f"{op}_pool2d", x, (12, 13), 1, 5)
+    check(f"{op}_pool2d", np.asfortranarray(x), 12, (1, 2), 6)
+    check(f"{op}_pool2d", np.moveaxis(x, 0, -1), 12, 2, 4, axes=(0, 1))
+    check(f"{op}_pool2d", array((30, 9), dtype, "ties"), (25, 6), 1, (3, 2))
+    check(f"{op}_pool3d", array((6, 7, 8), dtype, "ties"), (5, 6, 5), 1, 2)
+    check(f"{op}_pool2d", x, 6, 1, 5, 2)
+    assert any("_carried_" in k.name for k in build.kernels())
+    assert x.dtype.kind != "f" or any("_ranges" in k.name for k in build.kernels())
 
 
 @pytest.mark.parametrize(

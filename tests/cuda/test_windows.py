@@ -61,6 +61,10 @@ def check(op, case, dtype, kind="ties", gradient=True):
     if dtype not in FLOATS or not gradient:
         return
     dy = array(y.shape, dtype, kind, seed=1)
+    if op in ("max", "min"):
+        (y, indices), _ = nbp.vjp(function, OnDevice(x), **options, return_indices=True)
+        assert_same(y, expected[0])
+        np.testing.assert_array_equal(indices, expected[1])
     y, pullback = nbp.vjp(function, OnDevice(x), **options)
     assert_matches(typed(pullback(OnDevice(dy)), dtype), *vjp_bounds(fn, x, (), options, dy))
 
@@ -78,6 +82,41 @@ def assert_same(y, expected):
 @pytest.mark.parametrize("case", table(*OPTIONS_1D, *OPTIONS_2D, *OPTIONS_3D))
 def test_options(op, case):
     check(op, case, "float32")
+
+
+def test_rows_without_taps():
+    x = array((1, 3, 9), "float32", "distinct")
+    for op in ("max", "min"):
+        function, args = getattr(nbp, f"{op}_pool2d"), ((2, 3), 1, (4, 1), (5, 1))
+        y, indices = function(OnDevice(x), *args, return_indices=True)
+        expected = function(x, *args, return_indices=True)
+        assert_same(y, expected[0])
+        np.testing.assert_array_equal(indices, expected[1])
+        assert (indices == -1).any()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("op", ["max", "min"])
+def test_signs_of_zero(op, dtype):
+    """Of 0.0 and -0.0 the first in row-major order, in every kernel and memory order."""
+    rng, function = np.random.default_rng(0), getattr(nbp, f"{op}_pool2d")
+    x = rng.choice([0.0, -0.0, -1.0 if op == "max" else 1.0], (2, 12, 16), p=(0.2, 0.2, 0.6)).astype(dtype)
+    for a in (x, np.asfortranarray(x), x.transpose(0, 2, 1), np.moveaxis(x, 0, -1)):
+        axes = (0, 1) if a.shape[-1] == 2 else (1, 2)
+        for args in ((2,), (3, 2, 1), (3, 1, 1), (5, 1, 2), (3, 3, 1, 2), (7, 1, 3), (12, 12)):
+            y, indices = function(OnDevice(a), *args, axes=axes, return_indices=True)
+            flat = np.moveaxis(a, axes, (-2, -1)).reshape(2, -1)
+            first = np.take_along_axis(flat, np.moveaxis(indices, axes, (-2, -1)).reshape(2, -1), 1)
+            for result in (y, function(OnDevice(a), *args, axes=axes)):
+                np.testing.assert_array_equal(
+                    np.signbit(np.moveaxis(result, axes, (-2, -1)).reshape(2, -1)), np.signbit(first)
+                )
+    volume = rng.choice([0.0, -0.0, -1.0], (4, 5, 6)).astype(dtype)
+    for order in ((0, 1, 2), (0, 2, 1), (2, 0, 1), (2, 1, 0)):
+        a = volume.transpose(order)
+        y, indices = nbp.max_pool3d(OnDevice(a), 2, 1, return_indices=True)
+        for result in (y, nbp.max_pool3d(OnDevice(a), 2, 1)):
+            np.testing.assert_array_equal(np.signbit(result), np.signbit(a.ravel()[indices]))
 
 
 @pytest.mark.parametrize("op", ["min", "sum"])

@@ -125,6 +125,84 @@ def test_global_and_adaptive(op):
         assert_matches(host(getattr(nbp, fn)(to_cupy(x), (7, 6))), *bounds(fn, x, (7, 6)))
 
 
+def gradients(fn, x, put, args, kwargs, moved):
+    """The pullback's, twice the same bits, on the host, and dy."""
+    y, pullback = nbp.vjp(getattr(nbp, fn), put(x), *args, **moved)
+    y = host(y[0] if isinstance(y, tuple) else y)
+    dy = np.random.default_rng(1).integers(-3, 4, y.shape).astype(x.dtype)
+    first, second = pullback(put(dy)), pullback(put(dy))
+    one, two = ([host(g) for g in (v if isinstance(v, tuple) else (v,))] for v in (first, second))
+    assert [g.tobytes() for g in one] == [g.tobytes() for g in two]
+    return y, one, dy
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_unpool(container):
+    put = CONTAINERS[container]
+    for dtype in ("float32", "float16", "uint8"):
+        for shape, axes in (((2, 3, 33, 47), (2, 3)), ((2, 33, 47, 5), (1, 2))):
+            x = array(shape, dtype)
+            size = 4 * int(np.prod([shape[a] for a in axes]))
+            indices = np.random.default_rng(0).integers(-1, size, shape)
+            expected = nbp.max_unpool2d(x, indices, 2, axes=axes)
+            agree(host(nbp.max_unpool2d(put(x), put(indices), 2, axes=axes)), expected)
+            if dtype in FLOATS:
+                options = {"axes": axes}
+                _, (dx,), dy = gradients("max_unpool2d", x, put, (put(indices), 2), options, options)
+                assert_matches(dx, *vjp_bounds("max_unpool2d", x, (indices, 2), options, dy))
+    with pytest.raises(ValueError, match="indices must lie between -1"):
+        nbp.max_unpool2d(put(x), put(indices + size), 2, axes=axes)
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_fractional(container):
+    put = CONTAINERS[container]
+    for dtype in ("float32", "float64"):
+        for shape, axes in (((2, 3, 33, 47), (2, 3)), ((2, 33, 47, 5), (1, 2))):
+            x = array(shape, "float32")
+            lead = tuple(n for a, n in enumerate(shape) if a not in axes)
+            samples = np.random.default_rng(0).random((*lead, 2)).astype(dtype)
+            expected, back = nbp.vjp(nbp.fractional_max_pool2d, x, 2, (20, 31), return_indices=True, random_samples=samples, axes=axes)  # fmt: skip
+            moved = {"return_indices": True, "random_samples": put(samples), "axes": axes}
+            y, indices = nbp.fractional_max_pool2d(put(x), 2, (20, 31), **moved)
+            agree(host(y), expected[0])
+            agree(host(indices), expected[1])
+            _, (dx,), dy = gradients("fractional_max_pool2d", x, put, (2, (20, 31)), moved, moved)
+            agree(dx, back(dy))
+    with pytest.raises(ValueError, match="random_samples must lie between 0 and 1"):
+        nbp.fractional_max_pool2d(put(x), 2, (20, 31), random_samples=put(samples + 1), axes=axes)
+
+
+@pytest.mark.parametrize("p", [1, 2, 2.5, -1, 8, np.inf, -np.inf])
+def test_gradients_of_norms(p):
+    for dtype in FLOATS:
+        x = np.random.default_rng(0).standard_normal((2, 3, 33, 48)).astype(dtype)
+        for fn, args in (("lp_pool2d", (p, 3, 2)), ("lp_pool2d", (p, 2)), ("global_lp_pool", (p,))):
+            y, (dx,), dy = gradients(fn, x, to_cupy, args, {}, {})
+            assert_matches(y, *bounds(fn, x, *args))
+            assert_matches(dx, *vjp_bounds(fn, x, args, {}, dy))
+    x = np.float32([1e30, 1e30, -1e-30, 1e-30])
+    _, (dx,), dy = gradients("lp_pool1d", x, to_cupy, (8, 2), {}, {})
+    assert_matches(dx, *vjp_bounds("lp_pool1d", x, (8, 2), {}, dy))
+
+
+@pytest.mark.parametrize("op", ["avg", "sum"])
+def test_gradients_of_weights(op):
+    fn = f"{op}_pool2d"
+    for dtype in FLOATS:
+        x = np.random.default_rng(0).standard_normal((2, 3, 33, 48)).astype(dtype)
+        for shape in ((33, 48), (3, 1, 48), x.shape):
+            weights = np.random.default_rng(2).random(shape).astype("float32")
+            there = np.arange(48) % 3 > 0
+            for more in ({}, {"where": there}):
+                options = {"weights": weights, **more}
+                moved = {k: to_cupy(v) for k, v in options.items()}
+                y, parts, dy = gradients(fn, x, to_cupy, (3, 2, 1), options, moved)
+                assert_matches(y, *bounds(fn, x, 3, 2, 1, **options))
+                for part, expected in zip(parts, vjp_bounds(fn, x, (3, 2, 1), options, dy), strict=True):
+                    assert_matches(part, *expected)
+
+
 def test_bfloat16():
     import torch
 

@@ -74,11 +74,21 @@ def covering(i, axis):
     place = i + axis[BEFORE]
     low = rounded_up(at_least(place - reach, 0), axis[STRIDE])
     high = at_most(place // axis[STRIDE] + 1, axis[COUNT])
-    if DIVIDED:
+    if FRACTIONAL:
+        low, high = perhaps_covering(i, axis)
+    elif DIVIDED:
         slides = axis[TAPS] > 0
         low = pick(slides, low, i * axis[COUNT] // axis[SIZE])
         high = pick(slides, high, rounded_up((i + 1) * axis[COUNT], axis[SIZE]))
     return at_least(high - low, 0), low
+
+
+def perhaps_covering(i, axis):
+    """Fractional windows that may cover element i: each starts at most `BEFORE` elements away from floor(o·last/spaces), but for the last one."""
+    last, spaces = at_least(axis[SIZE] - axis[TAPS], 1), axis[COUNT] - 1
+    low = rounded_up(at_least(i - axis[TAPS] - axis[BEFORE] + 1, 0) * spaces, last)
+    high = rounded_up((i + axis[BEFORE] + 1) * spaces, last)
+    return low, at_most(at_least(high, 1), axis[COUNT])
 
 
 def tap_of(i, o, axis):

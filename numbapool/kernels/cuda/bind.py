@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from numbapool import reductions
+from numbapool import dtypes, reductions
 from numbapool.kernels import bind
 from numbapool.kernels.cuda import axis, compensated
 from numbapool.reductions import Types
@@ -59,6 +59,26 @@ def forward(reduction, types, lanes, form, channel=None, saves=False, elements=r
     return names
 
 
+def fractional(reduction, types, samples, form, channel):
+    """Binding of the template `forward` for windows that follow from samples of this dtype; other arguments as of `forward`."""
+    from numbapool.kernels.cuda import fractional as windows
+
+    p = _primitives()
+    names = forward(reduction, types, 1, form, channel, bool(channel)) | bind.functions(windows)
+    names |= {n: getattr(p, n) for n in ("isnan", "either", "lanes_of", "mul")}
+    return names | {
+        "get_sample": p.getter(samples, samples),
+        "add_samples": p.add,
+        "div_samples": p.div,
+        "one_sample": p.constant_like(samples, 1),
+        "no_sample": p.constant_like(samples, 0),
+        "to_sample": p.caster("int64", samples, None),
+        "to_element": p.caster(samples, "int64", None),
+        "to_index": p.wide if form.wide else p.narrow,
+        "report": p.guarded_storer(samples, samples),
+    }
+
+
 def masked(reduction, types, form, channel, saves, elements):
     """Binding of the template `masked`; arguments as of `forward`."""
     p = _primitives()
@@ -75,12 +95,28 @@ def masked(reduction, types, form, channel, saves, elements):
     return names
 
 
-def factored(x, beside, y, compute, form, divides, elements):
-    """Binding of the template `factored`: dtypes of what is read, of what lies beside it and of what is written; whether it is divided; elements."""
+def carried(reduction, types, form):
+    """Binding of the template `masked` for values that come with their places."""
+    from numbapool.kernels.cuda import masked as template
+
     p = _primitives()
-    names = {n: getattr(p, n) for n in ("mul", "div", "isnan", "ties")}
+    return forward(reduction, types, 1, form, "int64", True) | {
+        "MASKED": False,
+        "WEIGHED": True,
+        "every": p.flags(1),
+        "get_w": p.getter("int64", "int64"),
+        "splat_w": p.splatter("int64", 1),
+        "tap_if": template.carried,
+    }
+
+
+def factored(x, beside, y, compute, form, how, elements):
+    """Binding of the template `factored`: dtypes of what is read, of what lies beside it and of what is written; what is done with that; elements."""
+    p = _primitives()
+    names = {n: getattr(p, n) for n in ("mul", "div", "sub", "isnan", "ties")}
     return names | _common(Types(x, compute, y, compute), form) | {
-        "DIVIDES": divides,
+        "DIVIDES": how == "divides",
+        "SUBTRACTS": how == "subtracts",
         "OMITS": elements.omit,
         "MASKED": elements.where,
         "WEIGHED": bool(elements.weights),
@@ -128,7 +164,7 @@ def tree(reduction, types, lanes, block, form, channel=None, saves=False, precis
     return names
 
 
-def gather(types, key, lanes, form, uneven=False, precise=False):
+def gather(types, key, lanes, form, uneven=False, precise=False, ranges=False):
     """Binding of the backward templates.
 
     Parameters
@@ -141,6 +177,8 @@ def gather(types, key, lanes, form, uneven=False, precise=False):
         Windows have divisors of their own.
     lanes, form, precise
         As of `forward`.
+    ranges : bool
+        Positions are those of a larger plane.
     """
     p = _primitives()
     names = forward(reductions.AVG, types, lanes, form, precise=precise)
@@ -148,6 +186,8 @@ def gather(types, key, lanes, form, uneven=False, precise=False):
         "SELECTING": bool(key),
         "POSITIONS": key == "int64",
         "UNEVEN": uneven,
+        "RANGES": ranges,
+        "less": p.less,
         "load_k": p.loader(key, "int64", lanes, form.aligned) if key else None,
         "accumulator": compensated.accumulator if precise else axis.as_is,
         "zero_of": p.constant_like(types.acc, 0),
@@ -155,6 +195,40 @@ def gather(types, key, lanes, form, uneven=False, precise=False):
         "both": p.both,
         "div": p.div,
     }
+
+
+def norm_gather(types, reduction, saved, x, lanes, form, elements, precise):
+    """Binding of the template `gather` for norms.
+
+    Parameters
+    ----------
+    types : Types
+        Of dy, of what is reckoned in, of dx.
+    reduction : Reduction
+    saved : str
+        The dtype of keys or norms.
+    x : str
+        The dtype of the elements.
+    elements : Elements
+    lanes, form, precise
+        As of `forward`.
+    """
+    from numbapool.kernels.cuda import slopes
+
+    p = _primitives()
+    names = gather(types, saved if reduction.selecting else None, lanes, form, precise=precise)
+    names |= {n: getattr(p, n) for n in ("isnan", "either", "equal", "mul", "fabs", "with_sign")}
+    names |= bind.functions(slopes) | {
+        "MASKED": elements.where,
+        "OMITS": elements.omit,
+        "load_e": p.loader(x, types.acc, lanes, form.aligned),
+        "load_there": p.flag_loader(lanes),
+        "one_of": p.constant_like(types.acc, 1),
+    }
+    if reduction.selecting:
+        return names
+    names["load_s"] = p.loader(saved, types.acc, lanes, form.aligned)
+    return names | {"power": p.power(reduction.power - 1)}
 
 
 @dataclass(frozen=True)
@@ -177,21 +251,26 @@ class Slide:
         return f"k{self.taps}s{self.stride}p{self.before}x{self.lanes}"
 
 
-def sliding(reduction, types, slide, form, channel=None, saves=False, precise=False):
-    """Binding of the template `sliding`; arguments as of `forward`."""
+def sliding(
+    reduction, types, slide, form, channel=None, saves=False, precise=False, by_rows=False, elements=reductions.ALL
+):  # fmt: skip
+    """Binding of the template `sliding`, whose taps are merged row by row if `by_rows`, else column by column; other arguments as of `forward`."""
     from numbapool.kernels.cuda import sliding as template
+    from numbapool.kernels.cuda import sliding_beside
 
     p = _primitives()
     behind = max(slide.taps - slide.stride - slide.before, 0)
     span = slide.before + slide.main + behind
-    names = forward(reduction, types, span, form, channel, saves, precise=precise)
-    kind = "keyed" if channel else "compensated" if precise else "values"
+    names = forward(reduction, types, span, form, channel, saves, elements, precise)
+    pairs = channel in bind.PAIRS
+    kind = "paired" if pairs else "keyed" if channel else "compensated" if precise else "values"
     identity = bind._identity(reduction, types)
-    divided = reduction.mean
+    divided = reduction.mean and not pairs
     names |= _slide(slide) | {
         "BEHIND": behind,
         "SPAN": span,
-        "SEES": False,
+        "SEES": bool(elements) or reduction.power is not None,
+        "BY_ROWS": by_rows,
         "load_x": p.loader(types.x, types.acc, slide.main, form.aligned),
         "load_some": p.guarded_loader(types.x, types.acc, identity),
         "store_y": p.storer(types.end, types.y, slide.lanes, form.aligned),
@@ -203,6 +282,17 @@ def sliding(reduction, types, slide, form, channel=None, saves=False, precise=Fa
     }
     if precise:
         names["accumulator"] = compensated.accumulator
+    if by_rows:
+        names["identity"] = p.constant(
+            types.acc, "mark" if bind._marks(reduction, elements) else identity, slide.lanes
+        )
+    if elements.beside:
+        names |= bind.functions(sliding_beside) | {
+            "MASKED": elements.where,
+            "WEIGHED": bool(elements.weights),
+            "load_flag": p.guarded_loader("uint8", "int64", 0),
+            "load_weight": p.guarded_loader(elements.weights, types.end, 0) if elements.weights else None,
+        }
     if channel and saves:
         names["save_k"] = p.storer(channel, channel, slide.lanes, form.aligned)
     return names
@@ -227,6 +317,66 @@ def gather_sliding(types, key, slide, form, uneven=False):
             "load_k_some": p.guarded_loader(key, "int64", 255),
         }
     return names
+
+
+def positions(form):
+    """Binding of the template `positions`."""
+    p = _primitives()
+    types = Types("uint8", "int64", "int64", "int64")
+    return _common(types, form) | {
+        "NO_TAP": bind.NO_TAP,
+        "get_tap": p.getter("uint8", "int64"),
+        "put_index": p.putter("int64", "int64"),
+        "narrow": p.wide if form.wide else p.narrow,
+    }
+
+
+def unpool(step, names, lanes, is_wide):
+    """Binding of the template `unpool`.
+
+    Parameters
+    ----------
+    step : {"claim", "settle", "fill", "pass_back"}
+    names : tuple of str
+        Dtypes. "claim": of numbers, of indices. "settle": of what is kept, of indices. "fill": of values, of numbers. "pass_back": of values, of what is kept.
+    lanes : int
+        Neighbours that a thread does.
+    is_wide : bool
+        Indices of the kernel have 64 bits.
+    """
+    from numbapool.kernels.cuda import unpool as template
+
+    p = _primitives()
+    first, second = names
+    moves = step in ("fill", "pass_back")
+    numbers, indices = (second, second) if moves else (first, second)
+    value = f"uint{8 * dtypes.itemsize(first)}"  # whose meaning does not matter
+    bound = {
+        "work": getattr(template, step),
+        "OVER_LARGE": step == "fill",
+        "UNSIGNED": indices == "uint64",
+        "OUT_OF_RANGE": 2**62,
+        "to_index": p.wide if is_wide else p.narrow,
+        "get_k": p.getter(indices, "int64"),
+        "load_owners": p.loader(numbers, "int64", lanes, aligned=True),
+        "LANES": lanes,
+        "joined": p.joined,
+        "load_n": p.guarded_loader(numbers, "int64", -1),
+        "raise_to": p.raiser(numbers),
+        "report": p.guarded_storer("int64", numbers),
+        "store_k": p.storer("int64", numbers, 1),
+        "load_v": p.guarded_loader(value, value, 0),
+        "store_v": p.storer(value, value, lanes, aligned=True),
+    }
+    bound |= {n: getattr(p, n) for n in ("pick", "wide", "both", "either", "ties", "lanes_of")}
+    return bound | {"whole": p.wide if is_wide else axis.as_is}
+
+
+def unpool_name(step, names):
+    """For the names of kernels: elements that are moved are named by their bytes."""
+    first, second = names
+    moves = step in ("fill", "pass_back")
+    return f"{8 * dtypes.itemsize(first) if moves else first}_{second}"
 
 
 def _slide(slide):
@@ -258,17 +408,25 @@ class Form:
         Taps of some axes are apart.
     wide : bool
         Indices have 64 bits.
+    fractional : bool
+        Windows are fractional.
     """
 
     aligned: bool = False
     divided: bool = False
     dilated: bool = False
     wide: bool = False
+    fractional: bool = False
 
     @property
     def name(self) -> str:
         """For the names of kernels."""
-        flags = ("aligned", self.aligned), ("divided", self.divided), ("dilated", self.dilated)
+        flags = (
+            ("aligned", self.aligned),
+            ("divided", self.divided),
+            ("dilated", self.dilated),
+            ("fractional", self.fractional),
+        )
         return "_".join(n for n, there in flags if there)
 
 
@@ -277,6 +435,7 @@ def _common(types, form):
     return {
         "DIVIDED": form.divided,
         "DILATED": form.dilated,
+        "FRACTIONAL": form.fractional,
         "pick": p.pick,
         "wide": p.wide,
         "whole": p.wide if form.wide else axis.as_is,

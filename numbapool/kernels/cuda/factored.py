@@ -1,4 +1,4 @@
-"""Element by element: what a gradient is divided by before it is spread, and multiplied by behind it."""
+"""Element by element: what a gradient is divided by before it is spread, and multiplied by behind it, or what is subtracted there."""
 
 # ruff: noqa: F403, F405 - free names are bound by the builder
 
@@ -9,13 +9,18 @@ TEMPLATE = True
 
 def factored(x, beside, mask, weight):
     v = load_x(x)
+    w = splat_w(get_w(weight)) if WEIGHED else None
+    s = load_s(beside) if DIVIDES or SUBTRACTS or OMITS else None
     if DIVIDES:
-        s = load_s(beside)
-        v = pick(ties(s, zero(s)), zero(v), div(v, s))
+        v = div(v, s)
     if WEIGHED:
-        v = mul(v, splat_w(get_w(weight)))
+        v = mul(v, w)
+    if DIVIDES:
+        v = pick(ties(s, zero(s)), zero(v), v)
+    if SUBTRACTS:
+        v = sub(v, s)
     if OMITS:
-        v = pick(isnan(load_s(beside)), zero(v), v)
+        v = pick(isnan(w if SUBTRACTS else s), zero(v), v)
     return pick(splat_mask(mask), v, zero(v)) if MASKED else v
 
 

@@ -26,6 +26,11 @@ def places(place, d, h, w):
     return tuple(b[0] for b in of), tuple(b[1] for b in of), tuple(b[2] for b in of)
 
 
+def windows_of(at, beside, place, d, h, w):
+    """`places` of windows that follow from their axes alone, whatever lies beside x."""
+    return places(place, d, h, w)
+
+
 def source(base, steps, place, starts):
     return address(base, steps, moved(place, *starts))
 
@@ -38,12 +43,12 @@ def take(acc, at, key):
     return merge_later(acc, tap(at, key))
 
 
-def entry(items, sizes, at, xs, ys, ks, d, h, w, constant):
-    """`at`: the addresses of x, y and the keys; `constant`: what is divided by, 0 where each window has its own divisor."""
+def entry(items, sizes, at, xs, ys, ks, beside, d, h, w, constant):
+    """`at`: the addresses of x, y and the keys; `beside`: what windows depend on beside their axes; `constant`: what is divided by, 0 where each window has its own divisor."""
     i = number(cuda.threadIdx.x, cuda.blockIdx.x, cuda.blockDim.x)
     if i < items:
         place = split(i, sizes, d[0], h[0], w[0])
-        taps, starts, firsts = places(place, d, h, w)
+        taps, starts, firsts = windows_of(at, beside, place, d, h, w)
         plane = source(at[0], xs, place, starts)
         plane_key = first_key(starts, firsts, d, h, w)
         d_step, h_step, w_step = tap_step(xs, 3, d), tap_step(xs, 4, h), tap_step(xs, 5, w)

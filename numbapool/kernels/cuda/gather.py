@@ -40,11 +40,21 @@ def counted(rows, o, axis):
     return rows * wide(extent(o, axis, bounds(o, axis)[0])) if UNEVEN else rows
 
 
-def passed(dy, key, found, rows):
+def own_of(at, beside, place):
+    """What a window passes on may depend on the element: here it does not."""
+    return beside
+
+
+def names_it(key, first, own):
+    """Whether a key is that of an element, or of one of those that a pass before has merged to it: `own` positions from the first."""
+    return both(less(first - 1, key), less(key, first + own)) if RANGES else ties(key, first)
+
+
+def passed(dy, key, found, rows, own):
     """What a window passes on to an element."""
     v = load_x(dy)
     if SELECTING:
-        here = ties(load_k(key), found[1])
+        here = names_it(load_k(key), found[1], own)
         v = pick(both(found[0], here) if DILATED else here, v, zero_of(v))
     else:
         if UNEVEN:
@@ -54,8 +64,8 @@ def passed(dy, key, found, rows):
     return accumulator(v)
 
 
-def entry(items, sizes, at, dys, dxs, ks, d, h, w, constant):
-    """`at`: the addresses of dy, dx and the keys; `constant`: what dx is divided by."""
+def entry(items, sizes, at, dys, dxs, ks, beside, d, h, w, constant):
+    """`at`: the addresses of dy, dx, the keys, and of what lies beside dx, with the strides `beside`; `constant`: what dx is divided by."""
     i = number(cuda.threadIdx.x, cuda.blockIdx.x, cuda.blockDim.x)
     if i < items:
         place = element(i, sizes, d, h, w)
@@ -63,6 +73,7 @@ def entry(items, sizes, at, dys, dxs, ks, d, h, w, constant):
         corner = moved(place, d0, h0, w0)
         plane, plane_key = address(at[0], dys, corner), address(at[2], ks, corner)
         start = found_first(place, d, h, w)
+        own = own_of(at, beside, place)
         acc = nothing()
         for a in range(nd):
             in_plane = nearer(start, place[3], onward(d0, a), d)
@@ -71,19 +82,30 @@ def entry(items, sizes, at, dys, dxs, ks, d, h, w, constant):
             for b in range(nh):
                 in_row = nearer(in_plane, place[4], onward(h0, b), h)
                 rows = counted(planes, onward(h0, b), h)
-                line = nothing()
+                line = begun(acc)
                 here, key = row, row_key
                 for c in range(nw):
                     o = onward(w0, c)
-                    line = merge(line, passed(here, key, nearer(in_row, place[5], o, w), counted(rows, o, w)))
+                    line = merge(
+                        line, passed(here, key, nearer(in_row, place[5], o, w), counted(rows, o, w), own)
+                    )
                     here = onward(here, dys[5])
                     key = onward(key, ks[5])
-                acc = merge(acc, line)
+                acc = ended(acc, line)
                 row = onward(row, dys[4])
                 row_key = onward(row_key, ks[4])
             plane = onward(plane, dys[3])
             plane_key = onward(plane_key, ks[3])
         store(at, dxs, place, acc, constant)
+
+
+def begun(acc):
+    """What a row of windows is added to: dy that is passed on is added in order, as on the CPU; sums of a row for themselves are rounded less."""
+    return acc if SELECTING else nothing()
+
+
+def ended(acc, line):
+    return line if SELECTING else merge(acc, line)
 
 
 def one():

@@ -53,7 +53,7 @@ def add_row(acc, dys, keys, found, rows, place, w):
         dys = div(
             dys, lanes_of([int_to_end(rows * at_least(extent(c, w, bounds(c, w)[0]), 1)) for c in columns])
         )
-    for t in range(TAPS_W):
+    for t in range(TAPS_W - 1, -1, -1):  # the first window has an element as its last tap
         terms = dys
         if SELECTING:
             terms = pick(ties(keys, found[1] + wide(w[KEY]) * t), dys, zero_of(dys))

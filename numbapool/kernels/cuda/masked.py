@@ -13,6 +13,11 @@ def take(acc, at, key, mask, weight):
     return merge_later(acc, tap_if(at, key, there, splat_w(get_w(weight)) if WEIGHED else ones()))
 
 
+def carried(at, key, there, held):
+    """As `tap_if`, of a value of the pass before that has its place beside it."""
+    return load_x(at), key_add(held, key)
+
+
 def entry(items, sizes, at, xs, ys, ks, ms, vs, d, h, w, constant):
     """`at`: the addresses of x, y, the keys, the mask and the weights."""
     i = number(cuda.threadIdx.x, cuda.blockIdx.x, cuda.blockDim.x)

@@ -58,6 +58,12 @@ def wide(x):
     return x + Number(types.int64, ir.Constant(ir.IntType(64), 0))
 
 
+@over_lanes
+def narrow(x):
+    """The low 32 bits of an integer."""
+    return _converted(wide(x).value, "int64", "int32")
+
+
 # ---- memory: addresses are integers, elements lie at multiples of their size
 
 
@@ -223,6 +229,19 @@ def putter(given, stored):
     """`put(address, scalar)`."""
     size = itemsize(stored)
     return lambda addr, v: _write(addr, simd.convert(emitting()[1], v.value, given, stored), size)
+
+
+def raiser(dtype):
+    """`raise_to(address, value, here)`: where `here`, the integer there becomes the larger of both, whatever other threads do at the same time."""
+    kind = simd._llvm(dtype)
+
+    def raise_to(addr, value, here):
+        _, builder = emitting()
+        value = _converted(wide(value).value, "int64", dtype).value
+        with builder.if_then(here.value):
+            builder.atomic_rmw("max", _pointer(builder, addr, kind), value, "monotonic")
+
+    return raise_to
 
 
 def copier(dtype):

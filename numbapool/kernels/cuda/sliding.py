@@ -1,7 +1,7 @@
 """Forward, for windows of a few taps that slide along rows of neighbours: a thread does several windows of a row, side by side.
 
-The elements that these windows span are read once, in moves of 16 bytes where rows allow it, and merged row by row in registers; then the taps along W are
-merged. Taps, stride and padding along W are constants of the kernel (`TAPS_W`, `STRIDE_W`, `BEFORE_W`), so every choice of a lane is made when it is compiled.
+The elements that these windows span are read once, in moves of 16 bytes where rows allow it, and merged in registers, first along D and H, then the taps
+along W (`BY_ROWS`: these first). Taps, stride and padding along W are constants of the kernel (`TAPS_W`, `STRIDE_W`, `BEFORE_W`), so every choice of a lane is made when it is compiled.
 A span is `BEFORE_W` elements, the `MAIN` ones that belong to the thread's windows alone, and those `BEHIND` it.
 """
 
@@ -58,16 +58,43 @@ def from_right(column, w):
     return lanes_of([column + (MAIN + e) < w[SIZE] for e in range(BEHIND)])
 
 
-def take_whole(acc, at, key, column, w):
+def lying_at(at, beside, place, starts):
+    """What lies beside the elements: here nothing does. See `sliding_beside.py`."""
+    return 0
+
+
+def side_of(lying, beside, a, b, d, h):
+    return 0
+
+
+def there_of(side, inside):
+    return inside
+
+
+def weight_of(v, side, inside):
+    return unit(v) if SEES else None
+
+
+def take_whole(acc, at, key, column, w, side):
     left, right = from_left(column), from_right(column, w)
     values = joined(load_some(at - BEFORE_W * X_SIZE, left), load_x(at), load_some(at + MAIN * X_SIZE, right))
-    return merge(acc, spanned(values, key, joined(left, lanes_of([True] * MAIN), right)))
+    return take(acc, values, key, joined(left, lanes_of([True] * MAIN), right), column, w, side)
 
 
-def take_part(acc, at, key, column, w):
+def take_part(acc, at, key, column, w, side):
     inside = lanes_of([column + e < w[SIZE] for e in range(MAIN)])
     inside = joined(from_left(column), inside, from_right(column, w))
-    return merge(acc, spanned(load_some(at - BEFORE_W * X_SIZE, inside), key, inside))
+    return take(acc, load_some(at - BEFORE_W * X_SIZE, inside), key, inside, column, w, side)
+
+
+def take(acc, values, key, inside, column, w, side):
+    """Columns are merged first, which is less to do, or where the order of taps matters the taps of each row."""
+    row = spanned(values, key, there_of(side, inside), weight_of(values, side, inside))
+    return merge(acc, slid(row, column, w)) if BY_ROWS else merge(acc, row)
+
+
+def slide(acc, column, w):
+    return acc if BY_ROWS else slid(acc, column, w)
 
 
 def taps_of(acc, t):
@@ -76,7 +103,7 @@ def taps_of(acc, t):
     return tuple(selected(part, lanes) for part in acc) if isinstance(acc, tuple) else selected(acc, lanes)
 
 
-def slide(acc, column, w):
+def slid(acc, column, w):
     """Merge the taps along W."""
     acc = placed_in_row(acc, column, w)
     windows = numbered_tap(taps_of(acc, 0), 0, w)
@@ -101,8 +128,8 @@ def are_all(place, w):
     return (place[6] + 1) * LANES <= w[COUNT]
 
 
-def entry(items, sizes, at, xs, ys, ks, d, h, w, constant):
-    """As in `forward.py`; the last strides are those from one thread of a row to the next."""
+def entry(items, sizes, at, xs, ys, ks, beside, d, h, w, constant):
+    """As in `forward.py`, `beside` being strides of what lies beside x; the last strides are those from one thread of a row to the next."""
     i = number(cuda.threadIdx.x, cuda.blockIdx.x, cuda.blockDim.x)
     if i < items:
         place = place_of(i, sizes, d, h)
@@ -111,14 +138,16 @@ def entry(items, sizes, at, xs, ys, ks, d, h, w, constant):
         whole_main = is_whole(column, w)
         plane, plane_key = source(at[0], xs, place, starts), row_key(starts, firsts, d, h)
         d_step, h_step, d_key, h_key = tap_step(xs, 3, d), tap_step(xs, 4, h), key_step(d), key_step(h)
+        lying = lying_at(at, beside, place, starts)
         acc = nothing()
-        for _ in range(rows[0]):
+        for a in range(rows[0]):
             row, key = plane, plane_key
-            for _ in range(rows[1]):
+            for b in range(rows[1]):
+                side = side_of(lying, beside, a, b, d, h)
                 if whole_main:
-                    acc = take_whole(acc, row, key, column, w)
+                    acc = take_whole(acc, row, key, column, w, side)
                 else:
-                    acc = take_part(acc, row, key, column, w)
+                    acc = take_part(acc, row, key, column, w, side)
                 row = onward(row, h_step)
                 key = onward(key, h_key)
             plane = onward(plane, d_step)
@@ -141,19 +170,23 @@ def store_some(at, ys, ks, place, windows, divisor, w):
     emit_n(address(at[1], ys, place), address(at[2], ks, place), 0, there, windows, divisor)
 
 
-# ---- spans of values alone, with keys, and of compensated sums -----------------------------------------------------------
+# ---- spans of values alone, with keys, of pairs, and of compensated sums -----------------------------------------------------------
 
 
-def spanned_values(v, key, inside):
-    return pick(inside, seen(v), nothing()) if SEES else v
+def spanned_values(v, key, there, weight):
+    return pick(there, valued(v, weight), absent(v)) if SEES else v
 
 
-def spanned_keyed(v, key, inside):
+def spanned_keyed(v, key, there, weight):
     none = no_key()
-    return (pick(inside, seen(v), identity()) if SEES else v), pick(inside, placed(v, splat_k(key)), none)
+    return (pick(there, seen(v), absent(v)) if SEES else v), pick(there, placed(v, splat_k(key)), none)
 
 
-def spanned_compensated(v, key, inside):
+def spanned_paired(v, key, there, weight):
+    return paired(v, both(there, counts(v)), weight)
+
+
+def spanned_compensated(v, key, there, weight):
     return accumulator(v)
 
 
@@ -164,7 +197,8 @@ def as_before(acc, x, y):
 def placed_by_column(acc, column, w):
     """Keys that so far are of a row, with the part of their column."""
     first = wide(column) - BEFORE_W
-    columns = lanes_of([(first + e) * w[KEY] for e in range(SPAN)])
+    # What lies in front of the row has no key, and must not get one that is lower.
+    columns = lanes_of([at_least(first + e, 0) * w[KEY] for e in range(SPAN)])
     return acc[0], key_add(acc[1], columns)
 
 

@@ -2,6 +2,8 @@
 
 # ruff: noqa: F403, F405
 
+import threading
+
 import numpy as np
 
 from numbapool.dtypes import itemsize
@@ -11,6 +13,10 @@ from numbapool.kernels.twins import _read, _registers, _write, convert
 
 def wide(x):
     return int(x)
+
+
+def narrow(x):
+    return int(np.int64(x).astype(np.int32))
 
 
 def loader(stored, loaded, lanes, aligned=False):
@@ -45,6 +51,20 @@ def guarded_storer(given, stored):
                 _write(addr + i * size, convert(v[i : i + 1], given, stored))
 
     return store
+
+
+_one_at_a_time = threading.Lock()  # the simulator's threads are the host's
+
+
+def raiser(dtype):
+    """`raise_to(address, value, here)`: where `here`, the integer there becomes the larger of both, whatever other threads do at the same time."""
+
+    def raise_to(addr, value, here):
+        if here:
+            with _one_at_a_time:
+                _write(addr, np.maximum(_read(addr, dtype, 1), np.array([value], dtype)))
+
+    return raise_to
 
 
 def joined(*parts):
