@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 MANY = 1 << 16  # windows of one axis, whose table is only made where it is needed
+PIECE = 1 << 16  # lines of it that are looked at together
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,6 +181,18 @@ class Windows:
             (kernel, 1, (kernel - 1) * self.step),
             (stride, before),
         )
+
+    def uncovered(self) -> np.ndarray:
+        """The elements that are in no window."""
+        if self.regular and self.step == 1 and self.regular[0] >= self.regular[1]:  # all between the ends are
+            return np.concatenate([np.arange(self._ends[0, 0]), np.arange(self._ends[-1, 1], self.size)])
+        found = []
+        for begin in range(0, self.size, PIECE):
+            elements = np.arange(begin, min(begin + PIECE, self.size))
+            lines = self.transposed.lines
+            lines = lines.at(elements) if isinstance(lines, Lines) else lines[elements]
+            found.append(elements[lines[:, 0] >= lines[:, 1]])
+        return np.concatenate(found) if found else np.zeros(0, np.int64)
 
     @cached_property
     def even(self) -> bool:

@@ -102,6 +102,9 @@ def test_tables_on_demand(monkeypatch):
             for name in ("count", "regular", "most", "least", "even", "extent"):
                 assert getattr(known, name) == getattr(made, name), (args, name)
             assert known.overlap >= made.overlap
+            bare = np.flatnonzero(turned.table[:, 0] >= turned.table[:, 1])
+            assert np.array_equal(made.uncovered(), bare)
+            assert np.array_equal(known.uncovered(), bare)
             assert np.array_equal(known.table, made.table)
             assert np.array_equal(known.transposed.table, turned.table)
             assert known.transposed.step == turned.step

@@ -80,6 +80,8 @@ def _factored(request, dy, sums, dx):
         tuple((letter, array.strides) for letter, array in beside.items()),
     )  # fmt: skip
     plan.run(dy, dx, **beside)
+    for elements in _uncovered(request) if power is not None or present.weights is not None else ():
+        dx[elements] = 0
     return dx
 
 
@@ -141,19 +143,23 @@ def _selecting(request):
     return ((y, indices) if request.indices else y), y, pullback
 
 
-def _covered(request):
-    """A mask of the elements that some window covers, over x's shape; None: all. The others have no gradient, whatever they are."""
-    lines = []
+def _uncovered(request):
+    """Per pooled axis the elements that are in no window, as indices of x. They have no gradient, whatever they and their weights are."""
+    found = []
     for w, a in zip(request.windows, request.axes, strict=True):
-        table = w.transposed.table
-        lines.append(
-            (table[:, 0] < table[:, 1]).reshape([-1 if b == a else 1 for b in range(request.x.ndim)])
-        )
-    if all(line.all() for line in lines):
+        if (elements := w.uncovered()).size:
+            found.append((*(slice(None),) * a, elements))
+    return found
+
+
+def _covered(request):
+    """A mask of the elements that some window covers, over x's shape; None: all."""
+    bare = _uncovered(request)
+    if not bare:
         return None
-    mask = lines[0]
-    for line in lines[1:]:
-        mask = mask & line
+    mask = np.ones([n if a in request.axes else 1 for a, n in enumerate(request.x.shape)], bool)
+    for elements in bare:
+        mask[elements] = False
     return np.broadcast_to(mask, request.x.shape)
 
 
@@ -184,12 +190,12 @@ def _weighted(request, y, sums):
     learned = weights is not None and dtypes.is_float(given.dtype)
     compute = np.dtype("float64" if "float64" in (request.x_name, request.y_name, given.dtype) else "float32")
     sums = None if sums is None else sums.astype(compute, copy=False)
-    covered = None if weights is None else _covered(request)
     # Over the shape of the weights, with all axes; axes that were merged are told apart in the end.
     kept = (1,) * (x.ndim - len(given.shape)) + given.shape if request.restored is None else x.shape
 
-    if not learned and covered is None and _few(request):
+    if not learned and _few(request):
         return lambda dy: _factored(request, dy, sums, _new(request))
+    covered = None if weights is None else _covered(request)
 
     @np.errstate(all="ignore")
     def pullback(dy):
@@ -262,7 +268,7 @@ def _norm(request):
     """
     p = request.reduction.power
     x, covered = request.x, _covered(request)
-    direct = p >= 1 and covered is None and _few(request)
+    direct = p >= 1 and _few(request)
     width = BAND / max(abs(p - 1), 0.5)  # binades
 
     @np.errstate(all="ignore")
