@@ -108,7 +108,8 @@ def forward(
         [shape[a] if key_channel == "int64" else v.most for a, v in zip(axes, windows, strict=True)],
     )
     accompanied = f"{'' if key else 'unsaved_'}{'paired' if paired else channel}" if channel else ""
-    if view.inner == 1:
+    # To merge two scaled sums takes two powers, which are too much code for several windows at once.
+    if view.inner == 1 and not reduction.scaled(x_name):
         stored = types.x, types.y, channel if key else types.y
         widest = dtypes.itemsize(types.acc) + (dtypes.itemsize(channel) if channel else 0)
         several = arrays if elements.beside else arrays[:3]
