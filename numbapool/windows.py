@@ -35,7 +35,7 @@ class Lines:
 
     @cached_property
     def ends(self) -> np.ndarray:
-        """The lines of the first window, of one inside and of the last: towards the ends windows only get smaller."""
+        """The lines of the first window, of one inside and of the last: towards the ends windows of x only get smaller."""
         return self.at(np.array([0, self.count // 2, self.count - 1]))
 
 
@@ -108,9 +108,16 @@ class Windows:
         start, stop = self.table[:, 0], self.table[:, 1]
         return bool(np.any(start[1:] < stop[:-1])) if self.count > 1 else False
 
-    @cached_property
+    @property
     def runs(self) -> np.ndarray:
-        """For every window how many in a row, itself the first, look alike: each lies one pace behind the one before."""
+        """For every window how many in a row, itself the first, look alike: each lies one pace behind the one before.
+
+        One array, whichever thread asks first: plans point into it.
+        """
+        found = self.__dict__.get("_runs")
+        return self.__dict__.setdefault("_runs", self._find_runs()) if found is None else found
+
+    def _find_runs(self):
         differs = np.any(np.diff(self.table, axis=0) != [self.pace, self.pace, 0, 0], axis=1)
         ends = np.append(np.flatnonzero(differs), self.count - 1)
         here = np.arange(self.count)
@@ -141,14 +148,19 @@ class Windows:
         """The lines of `transposed` for some elements."""
         kernel, stride, before = self.sliding
         reach = (kernel - 1) * self.step
-        step = int(self.step // np.gcd(self.step, stride))
         i = elements + before
         lowest = np.maximum(-((reach - i) // stride), 0)
         highest = np.minimum(i // stride, self.count - 1)
-        if self.step > 1:
-            candidates = lowest[:, None] + np.arange(step)
-            fits = (i[:, None] - candidates * stride) % self.step == 0
-            lowest = np.where(fits.any(axis=1), lowest + fits.argmax(axis=1), highest + 1)
+        if self.step > 1:  # o·stride ≡ i modulo the dilation
+            shared = int(np.gcd(self.step, stride))
+            step = self.step // shared
+            quotient, rest = np.divmod(i, shared)
+            residue = quotient % step
+            if step >= 1 << 31:  # products need more than 64 bits
+                residue = residue.astype(object)
+            solution = (residue * pow(stride // shared, -1, step) % step).astype(np.int64)
+            lowest = np.where(rest == 0, lowest + (solution - lowest) % step, highest + 1)
+            lowest = np.minimum(lowest, highest + 1)
         table = np.full((len(elements), 4), [0, 0, 0, 1], np.int64)
         table[:, 0] = lowest
         table[:, 1] = np.maximum(highest + 1, lowest)
@@ -199,6 +211,16 @@ class Windows:
         """Whether all windows have the same extent."""
         return bool(np.all(self._ends[:, 3] == self._ends[0, 3]))
 
+    def extents(self, dtype: str) -> np.ndarray:
+        """The extents of all windows, without their table."""
+        if not isinstance(self.lines, Lines):
+            return self.lines[:, 3].astype(dtype)
+        found = np.empty(self.count, dtype)
+        for begin in range(0, self.count, PIECE):
+            some = np.arange(begin, min(begin + PIECE, self.count))
+            found[begin : begin + len(some)] = self.lines.at(some)[:, 3]
+        return found
+
     @property
     def extent(self) -> int:
         """The extent of the first window."""
@@ -214,6 +236,7 @@ def sliding(size, kernel, stride, before, after, dilation, ceil_mode, count_padd
     ValueError
         If no output is left.
     """
+    dilation = dilation if kernel > 1 else 1
     reach = dilation * (kernel - 1) + 1
     room = size + before + after - reach
     count = (-(-room // stride) if ceil_mode else room // stride) + 1

@@ -139,3 +139,31 @@ def test_very_many_windows(monkeypatch):
         assert same_bits(one, other)
     for cached in (*caches, request._remembered):
         cached.cache_clear()
+
+
+def test_what_covers_an_element():
+    """The windows of backward, against those of forward, element by element."""
+    rng = np.random.default_rng(1)
+    for _ in range(400):
+        size, kernel, dilation, stride = (int(rng.integers(1, n)) for n in (40, 7, 13, 13))
+        before, after = (int(n) for n in rng.integers(0, dilation * (kernel - 1) + 1, 2))
+        try:
+            made = windows.sliding.__wrapped__(size, kernel, stride, before, after, dilation, False, True)
+        except ValueError:
+            continue
+        turned = made.transposed
+        taken = [set(range(*line[:2], made.step)) for line in made.table.tolist()]
+        for i, line in enumerate(turned.table.tolist()):
+            assert set(range(*line[:2], turned.step)) == {o for o, some in enumerate(taken) if i in some}
+
+
+def test_large_dilation():
+    """What a gradient costs does not grow with it."""
+    for x, args in (
+        (array((10,)), (1, 1, 0, 2**28)),
+        (array((2, 60_000)), (2, 1, 0, 30_000)),
+        (array((4_000, 8)), ((2, 3), 1, (0, 1), (2_000, 1))),
+    ):
+        fn = nbp.max_pool2d if np.ndim(args[0]) else nbp.max_pool1d
+        y, pullback = nbp.vjp(fn, x, *args)
+        assert pullback(np.ones_like(y)).sum() == y.size

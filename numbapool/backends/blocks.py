@@ -276,7 +276,7 @@ def divisors_along(w, divisor, types, inner, lanes, capacity):
     """The divisors of a row's windows, or this one, and the step from a column to the next: 0 where all are equal, which are as many as a scratch row has elements."""
     if w.even or divisor is not None:
         return np.full(capacity + lanes, w.extent if divisor is None else divisor, types.end), 0
-    divisors = divisors_of(w.table[:, block.EXTENT], types, inner, lanes)
+    divisors = divisors_of(w.extents(types.end), types, inner, lanes)
     return divisors, divisors.itemsize * (inner if inner < lanes else 1)
 
 

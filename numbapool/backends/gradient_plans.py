@@ -204,7 +204,7 @@ def selecting(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, k
         if narrow_plans.fits(turned, of_dx, types, rows):
             return narrow_plans.selecting(turned, of_dx, (d, h, w), types, weights, nbytes)
         taps, items = size_of([v.most for v in windows]), [item for _, item in rows]
-        if run_plans.fits(turned, taps, items):
+        if run_plans.fits(turned, (d, h, w), taps, items):
             return run_plans.selecting(turned, (d, h, w), types, weights, nbytes)
         if phase_plans.fits(turned, (d, h, w), taps, items):
             return phase_plans.selecting(turned, (d, h, w), types, weights, nbytes)

@@ -330,8 +330,10 @@ def _are_long(view, roles, axes, shape, x_name, keyed, elements):
         return False
     if keyed and (keyed != "positions" or key_steps(view, axes, [shape[a] for a in axes])[2] != 1):
         return False
-    read = size_of([int(np.sum(v.table[:, block.STOP] - v.table[:, block.START])) for v in roles])
-    return read <= OFTEN * size_of([v.size for v in roles])
+    most = OFTEN * size_of([v.size for v in roles])
+    if size_of([v.count for v in roles]) * LONG > 2 * most:
+        return False  # windows at the ends are no less than half of those inside
+    return size_of([int(np.sum(v.table[:, block.STOP] - v.table[:, block.START])) for v in roles]) <= most
 
 
 def _role(view, roles, axis):

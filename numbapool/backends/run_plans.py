@@ -15,6 +15,7 @@ from numbapool.backends.blocks import (
     set_strides,
 )
 from numbapool.kernels import block, build
+from numbapool.windows import MANY
 
 # Bytes of dy and saved taps that are asked again by the next element of a row of dx, and by the next row: they stay in the first- and the second-level cache.
 ELEMENT_BYTES = 24 * 1024
@@ -23,10 +24,11 @@ MOST_TAPS = 36  # every tap costs every element a comparison
 SHORTEST = 16  # neighbours, enough for a vector of any dtype
 
 
-def fits(view, taps, items):
+def fits(view, of, taps, items):
     """Whether a call can be carried out so: `view` is of dy, dx and the saved taps, `items` are the sizes of their elements; windows have so many `taps`."""
     neighbours = all(steps[-1] == item for steps, item in zip(view.steps, items, strict=True))
-    return neighbours and view.inner >= SHORTEST and taps <= MOST_TAPS
+    short = max(v.size for v in of) <= MANY  # elements of an axis have a line each
+    return neighbours and short and view.inner >= SHORTEST and taps <= MOST_TAPS
 
 
 def selecting(view, of, types, weights, nbytes):
