@@ -321,12 +321,10 @@ def _are_long(view, roles, axes, shape, x_name, keyed, elements):
     """Whether windows have so many columns, and so few of them in common, that each is read by itself."""
     if view.inner > 1 or max(roles[2].most, 1) < LONG or any(v.step > 1 for v in roles):
         return False
-    items = {0: (dtypes.itemsize(x_name),)}  # of the arrays that are read, by their place in the view
-    for item in [(0, 1)] * elements.where + [(0, dtypes.itemsize(elements.weights or "bool"))] * bool(
-        elements.weights
-    ):
-        items[len(items) + 2] = item
-    if any(view.steps[i][3] not in allowed for i, allowed in items.items()):
+    beside = [1] * elements.where + [dtypes.itemsize(elements.weights or "bool")] * bool(elements.weights)
+    if view.steps[0][3] != dtypes.itemsize(x_name):
+        return False
+    if any(steps[3] not in (0, item) for steps, item in zip(view.steps[3:], beside, strict=True)):
         return False
     if keyed and (keyed != "positions" or key_steps(view, axes, [shape[a] for a in axes])[2] != 1):
         return False
