@@ -1,7 +1,7 @@
 """Backward of selecting reductions where rows are of at most two vectors: every element asks the windows that cover it whether they chose it.
 
-Where all of dy's plane is of at most two vectors, it is one row, and so is the plane of dx, of however many. Else a line of the table has the number of rows of dy for a row of dx, and where that goes; then for each its offset, its offset among the keys, and what
-the rows add to the number of a tap.
+Where all of dy's plane is of at most two vectors, it is one row, and so is the plane of dx, of however many. Else a line of the table has the number of rows of
+dy for a row of dx, and where that goes; then for each its offset, its offset among the keys, and what the rows add to the number of a tap.
 """
 
 # ruff: noqa: F403, F405 - free names are bound by the builder
@@ -39,6 +39,7 @@ def shares(args, line, dy, keys, n, spots, numbers) -> "acc":
 
 
 def gathered(low, high, low_taps, high_taps, spots, numbers, taps) -> "acc":
+    """A vector of a flat plane: what its elements get from each of `taps` windows."""
     acc = add(identity(), share(low, high, low_taps, high_taps, spots, numbers, 0))
     for t in range(1, taps):
         at = t * SPOT_BYTES
