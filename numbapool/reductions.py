@@ -105,6 +105,10 @@ class Reduction:
         acc = "float64" if floating and dtypes.itemsize(x) == 8 else widest
         return Types(x, acc, y, "float64" if floating else acc)
 
+    def signed_zeros(self, x: str) -> bool:
+        """Whether the result of elements of dtype `x` may be a zero of either sign, and which one depends on their order."""
+        return self.selecting and self.power is None and dtypes.is_float(x)
+
     def scaled(self, x: str) -> bool:
         """Whether powers of elements of dtype `x` could leave the range of float64, or nothing look like something."""
         if self.power is None or self.selecting:

@@ -34,9 +34,10 @@ class Plan:
     scratch: int
     nbytes: int
     axes: tuple[int, ...] = ()  # that play D, H, W
+    doubtful: bool = False
 
     def run(self, x, y, **beside):
-        """Fill y from x; the other arrays that the plan was made for are named by their letters."""
+        """Fill y from x; the other arrays that the plan was made for are named by their letters. Whether signs of zeros are in doubt."""
         bands = threads.bands(self.items, self.nbytes)
         room, at = _scratch(8 * block.COUNT + bands * self.scratch)
         args = room[: block.COUNT]
@@ -47,9 +48,13 @@ class Plan:
             if array is not None:
                 args[block.INDEX[letter]] = address(array)
         args[block.SCRATCH] = align(at + 8 * block.COUNT)
+        if self.doubtful:
+            args[block.DOUBTS] = at + 8 * block.DOUBT
         threads.launch(self.kernel, at, self.items, bands)
+        doubt = self.doubtful and bool(args[block.DOUBT])
         if room.nbytes <= KEPT_BYTES:
             _idle.room = room, at
+        return doubt
 
 
 _idle = threading.local()

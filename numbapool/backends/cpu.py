@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -91,16 +91,19 @@ def forward(request, key, samples=None):
         saved = empty(shape, order, np.uint8 if kind == "places" else np.int64) if saved is None else saved
     if request.planes is not None:
         beside.append(_table_strides(request))
-    plan = plans.forward(
+    made = partial(
+        plans.forward,
         request.reduction, x.shape, x.strides, request.x_name, request.axes, request.windows, request.dtype, request.divisor,
         y.strides, kind, None if saved is None else saved.strides, present.elements, *beside,
     )  # fmt: skip
+    plan = made()
     tables = None
     if request.planes is not None:
         tables = request.planes.tables(
             samples, tuple(request.axes.index(a) if a >= 0 else -1 for a in plan.axes)
         )
-    plan.run(x, y, K=saved, M=mask, V=weights, P=tables)
+    if plan.run(x, y, K=saved, M=mask, V=weights, P=tables):
+        made(signs=True).run(x, y, M=mask, V=weights, P=tables)
     if key == "positions" and kind == "places":
         saved = positions(request, saved, empty(shape, order, np.int64) if keys is None else keys)
     return y, saved

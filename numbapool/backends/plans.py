@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -82,6 +82,7 @@ def _form(
     elements,
     beside,
     apart,
+    general=False,
 ):
     from numbapool.kernels import bind
 
@@ -94,17 +95,23 @@ def _form(
     narrow, broad = (reduction.types(x_name, y_name, wide, bool(elements.weights)) for wide in (False, True))
     half = dtypes.is_half(x_name)  # whose own rounding hides those of many float32
     precise = narrow != broad and d.most * h.most + w.most - 2 > (HALF_ROUNDINGS if half else ROUNDINGS)
-    keyed = key_kind(windows) if reduction.selecting and reduction.power and not key else key
-    keyed = None if keyed == "weights" else keyed
-    runs = None if beside else _runs(view, (d, h, w), shape, axes, strides, x_name, keyed)
+    keyed = None if key == "weights" else key
+    if not key and reduction.selecting and reduction.power:
+        keyed = key_kind(windows)
+    signed = reduction.signed_zeros(x_name)
+    runs = None if beside or general else _runs(view, (d, h, w), shape, axes, strides, x_name, keyed, signed)
     is_large = precise or queued or w.most >= BROAD or keyed == "positions"
     types = broad if precise or ((is_large or runs) and not half) else narrow
     paired = bool(reduction.mean and elements) or reduction.scaled(x_name)
     channel = types.end if paired else {None: None, "places": "uint8", "positions": "int64"}[keyed]
     template = "whole" if runs else "large" if is_large else "rows"
-    if not (runs or apart) and _are_long(view, (d, h, w), axes, shape, x_name, keyed, elements):
+    if not (runs or apart or general) and _are_long(
+        view, (d, h, w), axes, shape, x_name, keyed, elements, signed
+    ):
         template = "long"
-    if template == "rows" and not (beside or apart or (channel in bind.PAIRS and channel != types.acc)):
+    if template == "rows" and not (
+        beside or apart or general or (channel in bind.PAIRS and channel != types.acc)
+    ):
         rows = [(w.size, dtypes.itemsize(x_name)), (w.count, dtypes.itemsize(types.y))]
         if key:
             rows.append((w.count, dtypes.itemsize(channel)))
@@ -121,10 +128,13 @@ def weights_dtype(reduction, shape, strides, x_name, axes, windows, y_name, y_st
     ).channel  # fmt: skip
 
 
-def _kernel(reduction, form, key, elements, apart):
-    from numbapool.kernels import bind, large, long, narrow, rows, whole
+def _kernel(reduction, form, key, elements, apart, signs):
+    from numbapool.kernels import bind, large, long, narrow, rows, whole, zeros
 
     accompanied = "paired" if form.paired else form.keyed or ""
+    if signs:
+        name = kernel_name("first", "zeros", form.types, elements.name, "planes" if apart else "")
+        return build.kernel(zeros, lambda: bind.zeros(form.types, elements, apart), name)
     name = kernel_name(
         reduction.name, form.template, form.types,
         f"{'' if key or not form.channel else 'unsaved_'}{accompanied}", elements.name, "planes" if apart else "",
@@ -149,7 +159,7 @@ def _kernel(reduction, form, key, elements, apart):
 @lru_cache(maxsize=512)
 def forward(
     reduction, shape, strides, x_name, axes, windows, y_name, divisor, y_strides, key, key_strides,
-    elements=ALL, mask_strides=None, weight_strides=None, plane_strides=None,
+    elements=ALL, mask_strides=None, weight_strides=None, plane_strides=None, signs=False,
 ):  # fmt: skip
     """The plan of a forward call.
 
@@ -176,6 +186,8 @@ def forward(
         Byte strides of the mask and of the weights over x's shape, 0 where they are broadcast.
     plane_strides : tuple of int, optional
         Byte strides of the tables of planes that have windows of their own, 0 along the pooled axes; `windows` then contain those.
+    signs : bool
+        The plan of what puts the signs of zeros right where running the plan of the same call left them in doubt.
     """
     from numbapool.kernels import bind
 
@@ -183,28 +195,36 @@ def forward(
     beside = {letter: steps for letter, steps in beside.items() if steps is not None}
     form = _form(
         reduction, shape, strides, x_name, axes, windows, y_name, y_strides, key, key_strides or y_strides, elements,
-        tuple(beside.values()), plane_strides is not None,
+        tuple(beside.values()), plane_strides is not None, signs,
     )  # fmt: skip
     view, (d, h, w), queued, keyed, paired, channel, types = (
         form.view, form.roles, form.queued, form.keyed, form.paired, form.channel, form.types,
     )  # fmt: skip
     is_large = form.template != "rows"
-    kernel = _kernel(reduction, form, key, elements, plane_strides is not None)
+    kernel = _kernel(reduction, form, key, elements, plane_strides is not None, signs)
     lanes = bind.lanes_of(types, channel)
     acc, x_item, y_item = (dtypes.itemsize(n) for n in (types.acc, types.x, types.y))
     key_item = dtypes.itemsize(channel) if channel else 0
+    # Columns are merged last. Where W is the first of the axes, that is the order of elements in a plane, but for a queue of rows of several planes.
+    signed = reduction.signed_zeros(x_name) and not keyed
+    after = any(0 <= a < view.axes[2] for a in view.axes[:2])
+    disorderly = (w.most > 1 and (after or form.runs or form.template == "long")) or (queued and d.most > 1)
+    doubtful = signed and bool(disorderly) and not signs
     if form.template == "narrow":
         weights = key_steps(view, axes, [v.most for v in windows])
         divided = None if not reduction.mean or paired else 0 if divisor is None else divisor
         view = view if key else view.of(0, 1)
-        return narrow_plans.plan(kernel, view, form.roles, types, weights, divided, size_of(shape) * x_item)
+        plan = narrow_plans.plan(kernel, view, form.roles, types, weights, divided, size_of(shape) * x_item)
+        return replace(plan, doubtful=doubtful and d.most * h.most > 1)
     if form.runs:
         lanes = bind.whole_lanes(reduction, types, channel, elements)
-        return _whole(kernel, form, lanes, shape, y_item, key_item, bool(key), divisor)
+        plan = _whole(kernel, form, lanes, shape, y_item, key_item, bool(key), divisor)
+        return replace(plan, doubtful=doubtful)
     if form.template == "long":
         lanes = bind.whole_lanes(reduction, types, channel, elements)
         letters = "XYK" + "".join(beside)
-        return _long(kernel, form, lanes, letters, axes, shape, key_item, bool(key), divisor)
+        plan = _long(kernel, form, lanes, letters, axes, shape, key_item, bool(key), divisor)
+        return replace(plan, doubtful=doubtful)
     positions = keyed == "positions"
     alike = not (is_large or beside)  # the large template does a row at a time
     fields, capacity = tiles(view, d, h, w, acc, lanes, x_item, queued, plane_strides is not None, alike)
@@ -227,7 +247,7 @@ def forward(
     beside_each_other = view.inner == 1 and w.regular == (2, 2, 0) and w.step == 1
     fields["ALONE"] = (
         not fields["STREAMS"] and beside_each_other and form.template == "rows" and not beside and w.least == 2
-        and fields["PACKED"] and fields["DENSE"] and fields["TILE_W"] >= lanes
+        and (after or not signed) and fields["PACKED"] and fields["DENSE"] and fields["TILE_W"] >= lanes
         and (w.count % fields["TILE_W"] == 0 or w.count % fields["TILE_W"] >= lanes)
     )  # fmt: skip
     spots = set_spots(fields, types, lanes)
@@ -271,7 +291,7 @@ def forward(
         fields["AT_WIDE"] = room.take(row)
         fields["AT_PLACES"] = room.take(capacity * 8 if channel else 0)
         fields["AT_QUEUE"] = room.take(row * (h.most + 2) if queued else 0)
-    return assemble(
+    plan = assemble(
         kernel,
         fields,
         [tables, h, w, divisors, spots, view.tables],
@@ -280,9 +300,10 @@ def forward(
         nbytes,
         view.axes,
     )
+    return replace(plan, doubtful=doubtful and d.most * h.most > 1)
 
 
-def _runs(view, roles, shape, axes, strides, x_name, keyed):
+def _runs(view, roles, shape, axes, strides, x_name, keyed, signed):
     """How whole planes are read if every plane has one window: (elements of a run of neighbours, tables of D and H, key of the first element, steps of the
     key along D and H); None if they are not read so."""
     item = dtypes.itemsize(x_name)
@@ -294,9 +315,9 @@ def _runs(view, roles, shape, axes, strides, x_name, keyed):
     ):
         return None
     weights = key_steps(
-        view, axes, [shape[a] if keyed == "positions" else _role(view, roles, a).most for a in axes]
+        view, axes, [_role(view, roles, a).most if keyed == "places" else shape[a] for a in axes]
     )
-    if keyed and weights[2] != 1:
+    if (keyed or signed) and weights[2] != 1:
         return None
     d, h, w = (v.table.copy() for v in roles)
     column = block.START if keyed == "positions" else block.FIRST
@@ -306,7 +327,8 @@ def _runs(view, roles, shape, axes, strides, x_name, keyed):
         return (run, d, h, base, weights[:2]) if run >= WHOLE_RUN else None
     for table, step, weight in (h, at[1], weights[1]), (d, at[0], weights[0]):
         rows = int(table[0, block.STOP] - table[0, block.START])
-        if rows != 1 and (step != run * item or (keyed and weight != run) or rows == 0):
+        ordered = weight == run or not (keyed or signed)
+        if rows != 1 and (step != run * item or rows == 0 or not ordered):
             break
         if rows > 1:
             whole = rows == (roles[1] if table is h else roles[0]).size
@@ -317,7 +339,7 @@ def _runs(view, roles, shape, axes, strides, x_name, keyed):
     return (run, d, h, base, weights[:2]) if run >= WHOLE_RUN else None
 
 
-def _are_long(view, roles, axes, shape, x_name, keyed, elements):
+def _are_long(view, roles, axes, shape, x_name, keyed, elements, signed):
     """Whether windows have so many columns, and so few of them in common, that each is read by itself."""
     if view.inner > 1 or max(roles[2].most, 1) < LONG or any(v.step > 1 for v in roles):
         return False
@@ -326,7 +348,7 @@ def _are_long(view, roles, axes, shape, x_name, keyed, elements):
         return False
     if any(steps[3] not in (0, item) for steps, item in zip(view.steps[3:], beside, strict=True)):
         return False
-    if keyed and (keyed != "positions" or key_steps(view, axes, [shape[a] for a in axes])[2] != 1):
+    if (keyed or signed) and (keyed == "places" or key_steps(view, axes, [shape[a] for a in axes])[2] != 1):
         return False
     most = OFTEN * size_of([v.size for v in roles])
     if size_of([v.count for v in roles]) * LONG > 2 * most:

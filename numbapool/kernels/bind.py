@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from numbapool import dtypes, reductions
-from numbapool.kernels import keyed, paired, planes, taken, values
+from numbapool.kernels import keyed, paired, planes, taken, values, watch
 
 NOWHERE = 2**62  # int64 keys from here on: no element
 NO_TAP = 255
@@ -113,7 +113,9 @@ def forward(
     if apart:
         names |= functions(planes)
     names.setdefault("merge_later", names["merge"])
-    return names if other else names | _at_once(p, reduction, types, channel, elements, lanes, names["merge"])
+    if other:
+        return names
+    return names | _at_once(p, reduction, types, channel, elements, lanes, names["merge"]) | _watch(p, reduction, types, channel, lanes)  # fmt: skip
 
 
 def _at_once(p, reduction, types, channel, elements, lanes, merge):
@@ -139,6 +141,33 @@ def _at_once(p, reduction, types, channel, elements, lanes, merge):
             "add": p.add,
         }
     return names
+
+
+def _watch(p, reduction, types, channel, lanes):
+    """Whether zeros of both signs are looked for; keys tell which one is the first."""
+    if channel or not reduction.signed_zeros(types.x):
+        blind = {"watch": taken.ignore_row, "tell": taken.ignore}
+        return blind | {"noticed": taken.as_is_of, "noticed_row": taken.as_is_row}
+    bits = ("lesser_bits", "lesser_unsigned_bits", "any_negative_zero", "any_positive_zero")
+    names = {n: getattr(p, n) for n in (*bits, "pick")}
+    return functions(watch) | names | {"first_lanes": p.lane_counter(lanes)}
+
+
+def zeros(types, elements, apart):
+    """Binding of the template that puts the signs of zeros right."""
+    from numbapool.kernels import primitives as p
+
+    names = forward(reductions.MAX, types, elements=elements, apart=apart)
+    if not elements.where:
+        names |= {"allowed_1": taken.no_mask_1, "every_1": p.flags(None)}
+    return names | {
+        "NOWHERE": NOWHERE,
+        "TAP_WORDS": 4 if elements.beside else 2,
+        "equal": p.equal,
+        "nought": p.constant(types.acc, 0, None),
+        "get_y": p.getter(types.y, types.acc),
+        "put_y": p.putter(types.acc, types.y),
+    }
 
 
 def whole(reduction, types, channel=None, saves=False, elements=reductions.ALL):

@@ -28,7 +28,9 @@ def list_row(args, taps, od, h) -> "int":
 def read_row(args, taps, od, h, source, row, span, at, columns, inner, groups):
     """Fill a scratch row with row h, merged over the planes of window od."""
     count = list_row(args, taps, od, h)
-    fill_row(args, taps, count, source, row, span, at, columns, inner, groups)
+    least = fill_row(args, taps, count, source, row, span, at, columns, inner, groups)
+    if count > 1:
+        tell(args, least)
 
 
 def join_row(args, taps, od, h, source, out, other, first, row, span, at, columns, inner, groups, total):
@@ -40,7 +42,9 @@ def join_row(args, taps, od, h, source, out, other, first, row, span, at, column
             base = g * word(args, PITCH) + at
             join(out, other, here + g * word(args, X_G), word(taps, 1), first, span, base, columns * inner)
         return
-    fill_row(args, taps, count, source, row, span, at, columns, inner, groups)
+    least = fill_row(args, taps, count, source, row, span, at, columns, inner, groups)
+    if count > 1:
+        tell(args, least)
     if first:
         combine(out, row, other, span, total)
     else:
@@ -61,14 +65,22 @@ def ordered(new, other, first) -> "acc":
     return merge(new, other) if first else merge(other, new)
 
 
-def combine(out, first, second, span, n):
+def combine(out, first, second, span, n) -> "acc":
+    least = nothing()
     for i in range(0, n, LANES):
-        push(out, span, i, merge(pull(first, span, i, 0), pull(second, span, i, 0)))
+        acc = merge(pull(first, span, i, 0), pull(second, span, i, 0))
+        push(out, span, i, acc)
+        least = noticed(least, acc)
+    return least
 
 
-def carry(out, row, span, n):
+def carry(out, row, span, n) -> "acc":
+    least = nothing()
     for i in range(0, n, LANES):
-        push(out, span, i, pull(row, span, i, 0))
+        acc = pull(row, span, i, 0)
+        push(out, span, i, acc)
+        least = noticed(least, acc)
+    return least
 
 
 def widen(row, out, span, n, taps, step) -> "int":
@@ -197,9 +209,10 @@ def sweep(
     for h in range(oh, last):
         start, stop = word(table + h * 32, START), word(table + h * 32, STOP)
         look_ahead(args, source, y, h - oh)
+        least = nothing()
         if not word(args, QUEUED):
             count = list_taps(args, taps, od, h)
-            fill_row(args, taps, count, source, row, span, at, columns, inner, groups)
+            least = fill_row(args, taps, count, source, row, span, at, columns, inner, groups)
         elif start >= stop:
             clear(row, span, 0, total)
         elif start >= edge:
@@ -212,7 +225,7 @@ def sweep(
                     join_row(
                         args, taps, od, r, source, suffix, suffix + size, True, row, span, at, columns, inner, groups, total
                     )  # fmt: skip
-            carry(row, suffixes, span, total)
+            least = carry(row, suffixes, span, total)
         else:
             for r in range(end, stop):
                 if r == edge:
@@ -224,9 +237,10 @@ def sweep(
             end = max(end, stop)
             suffix = suffixes + (start - bottom) * size
             if end > edge:
-                combine(row, suffix, prefix, span, total)
+                least = combine(row, suffix, prefix, span, total)
             else:
-                carry(row, suffix, span, total)
+                least = carry(row, suffix, span, total)
+        watch(args, least, row, span, total)
         locate(row, span, places, total)
         taps_w = word(args, TAPS_W)
         if columns_table:

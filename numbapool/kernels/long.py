@@ -102,6 +102,7 @@ def band(args, slot, first_item, last_item):
         for k in range(1, LANES):
             push(row, span, k * LANES, nothing())
         add_stack(stack, word(args, STACK_SPAN), done, row, span, 0)
+        watch(args, pull(row, span, 0, 0), row, span, LANES)
         fold(row, span, LANES // 2)
         y = word(args, Y) + word(word(args, Y_TABLE), entry) + g * word(args, Y_G)
         keys = word(args, K) + word(word(args, K_TABLE), entry) + g * word(args, K_G)

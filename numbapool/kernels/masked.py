@@ -34,10 +34,11 @@ def put_tap(args, taps, count, d, h, key):
     set_word(taps, 4 * count + 3, d * word(args, V_D) + h * word(args, V_H))
 
 
-def fill_row(args, taps, count, source, row, span, at, columns, inner, groups):
+def fill_row(args, taps, count, source, row, span, at, columns, inner, groups) -> "acc":
     """As that of `rows`."""
     pitch = word(args, PITCH)
     mask, weights = word(args, M), word(args, V)
+    least = nothing()
     for g in range(groups):
         to = g * pitch + at
         if count == 0:
@@ -50,9 +51,11 @@ def fill_row(args, taps, count, source, row, span, at, columns, inner, groups):
             for w in range(columns):
                 here, beside, along = source + w * word(args, X_W), mask + w * word(args, M_W), weights + w * word(args, V_W)  # fmt: skip
                 line(taps, count, here, word(args, X_I), beside, word(args, M_I), along, word(args, V_I), row, span, to + w * inner, inner)  # fmt: skip
+        least = noticed_row(least, row, span, to, columns * inner)
         source += word(args, X_G)
         mask += word(args, M_G)
         weights += word(args, V_G)
+    return least
 
 
 def line(taps, count, source, step, mask, m_step, weights, v_step, row, span, at, n):

@@ -56,12 +56,15 @@ def short_plane(args, source, y, keys):
     n, columns, taps, key = word(args, WIDTH), word(args, OUT_W), word(args, TAPS_W), word(args, KEY_W)
     spots, divisors = word(args, SPOTS), word(args, W_DIVISORS)
     line, step = word(args, LINES), word(args, LINE_STEP)
+    least = nothing()
     for _ in range(word(args, LINE_COUNT)):
         row = down(line, source, n, divisors)
+        least = noticed(least, row)
         acc = across(row, nothing(), spots, taps, key)
         divisor = divisor_from(word(line, 3), divisors)
         emit_n(y + word(line, 1), keys + word(line, 2), 0, columns, acc, divisor)
         line += step
+    tell(args, least)
 
 
 def wide_plane(args, source, y, keys):
@@ -70,10 +73,12 @@ def wide_plane(args, source, y, keys):
     spots, divisors = word(args, SPOTS), word(args, W_DIVISORS)
     far = divisors + LANES * D_SIZE
     line, step = word(args, LINES), word(args, LINE_STEP)
+    least = nothing()
     for _ in range(word(args, LINE_COUNT)):
         low, high = down(line, source, min(n, LANES), divisors), nothing()
         if n > LANES:
             high = down(line, source + LANES * X_SIZE, n - LANES, far)
+        least = noticed(least, noticed(low, high))
         to, to_keys, rows = y + word(line, 1), keys + word(line, 2), word(line, 3)
         acc = across(low, high, spots, taps, key)
         emit_n(to, to_keys, 0, min(columns, LANES), acc, divisor_from(rows, divisors))
@@ -81,6 +86,7 @@ def wide_plane(args, source, y, keys):
             acc = across(low, high, spots + taps * SPOT_BYTES, taps, key)
             emit_n(to, to_keys, LANES, columns - LANES, acc, divisor_from(rows, far))
         line += step
+    tell(args, least)
 
 
 def plane(args, source, y, keys):

@@ -11,8 +11,9 @@ from numbapool.kernels.block import *
 TEMPLATE = True
 
 
-def vertical(taps, count, source, step, streams, row, span, at, n, groups, x_group, pitch):
-    """Merge n elements of each row in the list `taps` into the scratch row, from element `at` on, for each of `groups` planes."""
+def vertical(taps, count, source, step, streams, row, span, at, n, groups, x_group, pitch) -> "acc":
+    """Merge n elements of each row in the list `taps` into the scratch row, from element `at` on, for each of `groups` planes; what was noticed of them."""
+    least = nothing()
     if step == 2 * X_SIZE and n >= LANES:
         for _ in range(groups):
             for j in range(0, n, LANES):
@@ -22,6 +23,7 @@ def vertical(taps, count, source, step, streams, row, span, at, n, groups, x_gro
                 for t in range(1, count):
                     acc = merge_later(acc, tap_2(here + word(taps, 2 * t), word(taps, 2 * t + 1)))
                 push(row, span, at + i, acc)
+                least = noticed(least, acc)
             source += x_group
             at += pitch
     elif step != X_SIZE:
@@ -33,6 +35,7 @@ def vertical(taps, count, source, step, streams, row, span, at, n, groups, x_gro
                         one, tap_1(source + word(taps, 2 * t) + i * step, word(taps, 2 * t + 1))
                     )
                 push_1(row, span, at + i, one)
+            least = noticed_row(least, row, span, at, n)
             source += x_group
             at += pitch
     elif n >= LANES:
@@ -47,12 +50,15 @@ def vertical(taps, count, source, step, streams, row, span, at, n, groups, x_gro
                 else:
                     first_row(source + word(taps, 0), word(taps, 1), row, span, at, whole)
                 for t in range(done, count):
-                    next_row(source + word(taps, 2 * t), word(taps, 2 * t + 1), row, span, at, whole)
+                    here = source + word(taps, 2 * t)
+                    least = next_row(here, word(taps, 2 * t + 1), row, span, at, whole, least)
                 if whole < n:
                     last = n - LANES
-                    merge_rows(taps, count, source + last * X_SIZE, row, span, at + last, LANES)
+                    least = merge_rows(
+                        taps, count, source + last * X_SIZE, row, span, at + last, LANES, least
+                    )
             else:
-                merge_rows(taps, count, source, row, span, at, n)
+                least = merge_rows(taps, count, source, row, span, at, n, least)
             source += x_group
             at += pitch
     else:
@@ -61,11 +67,13 @@ def vertical(taps, count, source, step, streams, row, span, at, n, groups, x_gro
             for t in range(1, count):
                 acc = merge_later(acc, tap_n(source + word(taps, 2 * t), n, word(taps, 2 * t + 1)))
             push(row, span, at, acc)
+            least = noticed(least, acc)
             source += x_group
             at += pitch
+    return least
 
 
-def merge_rows(taps, count, source, row, span, at, n):
+def merge_rows(taps, count, source, row, span, at, n, least) -> "acc":
     """All taps of a vector at once, in a register; the first three, nearly always all, without a loop or a reload of the list.
 
     The last vector overlaps its neighbour: there is no scalar tail.
@@ -80,7 +88,7 @@ def merge_rows(taps, count, source, row, span, at, n):
             for t in range(count // 4 * 4, count):
                 acc = merge_later(acc, tap(here + word(taps, 2 * t), word(taps, 2 * t + 1)))
             push(row, span, at + i, acc)
-        return
+        return least
     a, b, c = source + word(taps, 0), source + word(taps, 2), source + word(taps, 4)
     a_key, b_key, c_key = word(taps, 1), word(taps, 3), word(taps, 5)
     for j in range(0, n, LANES):
@@ -94,6 +102,8 @@ def merge_rows(taps, count, source, row, span, at, n):
         elif count > 1:
             acc = merge_later(acc, tap(b + i * X_SIZE, b_key))
         push(row, span, at + i, acc)
+        least = noticed(least, acc)
+    return least
 
 
 def first_row(source, key, row, span, at, n):
@@ -102,9 +112,12 @@ def first_row(source, key, row, span, at, n):
         push(row, span, at + i, tap(source + i * X_SIZE, key))
 
 
-def next_row(source, key, row, span, at, n):
+def next_row(source, key, row, span, at, n, least) -> "acc":
     for i in range(0, n, LANES):
-        push(row, span, at + i, merge_later(pull(row, span, at + i, 0), tap(source + i * X_SIZE, key)))
+        acc = merge_later(pull(row, span, at + i, 0), tap(source + i * X_SIZE, key))
+        push(row, span, at + i, acc)
+        least = noticed(least, acc)
+    return least
 
 
 def four_taps(taps, source) -> "acc":
@@ -191,15 +204,19 @@ def merged(taps, count, source) -> "acc":
     return acc
 
 
+def two_columns(taps, count, source, key) -> "acc":
+    """A vector of windows of two columns side by side."""
+    low, high = merged(taps, count, source), merged(taps, count, source + LANES * X_SIZE)
+    return merge(even(low, high), odd(low, high, key))
+
+
 def fused_pairs(args, taps, count, source, y, keys, groups, n, rows, divisors):
     """Both stages of windows of two columns side by side at once: nothing is needed twice, and memory is read without a pause."""
     key = word(args, KEY_W)
     for _ in range(groups):
         for j in range(0, n, LANES):
             i = min(j, n - LANES)
-            here = source + 2 * i * X_SIZE
-            low, high = merged(taps, count, here), merged(taps, count, here + LANES * X_SIZE)
-            acc = merge(even(low, high), odd(low, high, key))
+            acc = two_columns(taps, count, source + 2 * i * X_SIZE, key)
             emit(y, keys, i, acc, divisor_from(rows, divisors + i * D_SIZE))
         source += word(args, X_PASS)
         y += word(args, Y_PASS)
@@ -304,8 +321,9 @@ def horizontal(
         keys += k_group
 
 
-def fill_row(args, taps, count, source, row, span, at, columns, inner, groups):
-    """Vertical stage: `columns` × `inner` elements of each plane, as few runs of neighbours as the strides allow."""
+def fill_row(args, taps, count, source, row, span, at, columns, inner, groups) -> "acc":
+    """Vertical stage: `columns` × `inner` elements of each plane, as few runs of neighbours as the strides allow; what was noticed of them."""
+    least = nothing()
     streams = word(args, STREAMS)
     x_group = word(args, X_PASS)
     pitch = word(args, PITCH)
@@ -313,17 +331,20 @@ def fill_row(args, taps, count, source, row, span, at, columns, inner, groups):
         for g in range(groups):
             clear(row, span, g * pitch + at, g * pitch + at + columns * inner)
     elif inner == 1:
-        vertical(
+        least = vertical(
             taps, count, source, word(args, X_W), streams, row, span, at, columns, groups, x_group, pitch
         )
     elif word(args, PACKED):
-        vertical(taps, count, source, X_SIZE, streams, row, span, at, columns * inner, groups, x_group, pitch)
+        n = columns * inner
+        least = vertical(taps, count, source, X_SIZE, streams, row, span, at, n, groups, x_group, pitch)
     else:
         for g in range(groups):
             for w in range(columns):
                 here = source + g * x_group + w * word(args, X_W)
                 to = g * pitch + at + w * inner
-                vertical(taps, count, here, word(args, X_I), streams, row, span, to, inner, 1, 0, 0)
+                new = vertical(taps, count, here, word(args, X_I), streams, row, span, to, inner, 1, 0, 0)
+                least = noticed(least, new)
+    return least
 
 
 def finish_row(
@@ -430,7 +451,9 @@ def sweep(
             fused_pairs(args, taps, count, source, to, to_keys, groups, out_columns, rows, divisors)
             h += groups if runs else 1
             continue
-        fill_row(args, taps, count, source, row, span, at, columns, inner, groups)
+        least = fill_row(args, taps, count, source, row, span, at, columns, inner, groups)
+        if count > 1:
+            watch(args, least, row, span, (groups - 1) * word(args, PITCH) + needed * inner)
         ready, left = row, word(args, TAPS_W)
         if columns_table:
             by_table(args, columns_table, row, row, line, span, groups, out_columns, inner)

@@ -297,8 +297,8 @@ def _emit_with_sign(b, signed, x, y):
 
 def _is_mark(b, v):
     """Whether v is the NaN that stands for no element at all."""
-    bits = _like(v.type, I64 if getattr(v.type, "element", v.type) == F64 else I32)
-    return b.icmp_signed("==", b.bitcast(v, bits), _const(bits, -1))
+    bits = _bits_of(b, v)
+    return b.icmp_signed("==", bits, _const(bits.type, -1))
 
 
 def _present_wins(b, sign, v, acc):
@@ -338,6 +338,35 @@ with_sign = _generic(_emit_with_sign)
 less = _generic(lambda b, signed, x, y: _greater(b, signed, y, x), _mask_of)
 either = _generic(lambda b, signed, x, y: b.or_(x, y))
 both = _generic(lambda b, signed, x, y: b.and_(x, y))
+
+
+def _bits_of(b, v):
+    return b.bitcast(v, _like(v.type, I64 if getattr(v.type, "element", v.type) == F64 else I32))
+
+
+def _lesser_bits(compare):
+    def emit(b, signed, x, y):
+        wins = getattr(b, compare)("<", _bits_of(b, x), _bits_of(b, y))
+        return b.select(wins, x, y)
+
+    return _generic(emit)
+
+
+def _any_of_bits(value):
+    """Whether a lane of a vector has these bits."""
+
+    def emit(b, signed, v):
+        bits = _bits_of(b, v)
+        lanes = b.icmp_signed("==", bits, _const(bits.type, value(bits.type.element.width)))
+        mask = ir.IntType(v.type.count)
+        return b.icmp_unsigned("!=", b.bitcast(lanes, mask), mask(0))
+
+    return _generic(emit, lambda t: types.boolean)
+
+
+lesser_bits, lesser_unsigned_bits = _lesser_bits("icmp_signed"), _lesser_bits("icmp_unsigned")
+any_negative_zero = _any_of_bits(lambda width: -(1 << (width - 1)))
+any_positive_zero = _any_of_bits(lambda width: 0)
 
 
 @intrinsic

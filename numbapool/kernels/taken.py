@@ -41,6 +41,10 @@ def as_is_of(v, other) -> "same":
     return v
 
 
+def as_is_row(v, row, span, at, n) -> "same":
+    return v
+
+
 def key_as_is(v, key) -> "second":
     return key
 
@@ -118,6 +122,10 @@ def no_weights_1(addr) -> "weight_1":
 
 
 def ignore(addr, v):
+    pass
+
+
+def ignore_row(args, least, row, span, n):
     pass
 
 

@@ -152,6 +152,27 @@ def everywhere(v):
 
 add, sub, mul, div = (_quiet(f) for f in (np.add, np.subtract, np.multiply, np.divide))
 rint = np.rint
+
+
+def _lesser_bits(kind):
+    def lesser(x, y):
+        bits = f"{kind}{x.itemsize}"
+        return np.where(x.view(bits) < y.view(bits), x, y)
+
+    return lesser
+
+
+lesser_bits, lesser_unsigned_bits = _lesser_bits("i"), _lesser_bits("u")
+
+
+def any_negative_zero(v):
+    return np.any((v == 0) & np.signbit(v))
+
+
+def any_positive_zero(v):
+    return np.any((v == 0) & ~np.signbit(v))
+
+
 less, either, both = np.less, np.logical_or, np.logical_and
 
 

@@ -81,11 +81,14 @@ def read_plane(args, source, n) -> "acc":
 def read_short(args, source, planes, n, row, span):
     """Planes that are one run each: four at a time, which are folded to one vector before it is put away."""
     step, last = word(args, X_G), planes - 1
+    least = nothing()
     for k in range(0, planes, 4):
         b, c, d = min(k + 1, last), min(k + 2, last), min(k + 3, last)
-        low = two(read_plane(args, source + k * step, n), read_plane(args, source + b * step, n))
-        high = two(read_plane(args, source + c * step, n), read_plane(args, source + d * step, n))
-        push(row, span, k // 4 * LANES, two(low, high))
+        first, second = read_plane(args, source + k * step, n), read_plane(args, source + b * step, n)
+        third, fourth = read_plane(args, source + c * step, n), read_plane(args, source + d * step, n)
+        least = noticed(noticed(least, noticed(first, second)), noticed(third, fourth))
+        push(row, span, k // 4 * LANES, two(two(first, second), two(third, fourth)))
+    tell(args, least)
     fold(row, span, LANES // 8)
 
 
@@ -124,6 +127,7 @@ def band(args, slot, first_item, last_item):
                             here = plane + d * word(args, X_D) + h * word(args, X_H)
                             done = add_run(here, key, n, stack, stack_span, done)
                     add_stack(stack, stack_span, done, row, span, k * LANES)
+                watch(args, noticed_row(nothing(), row, span, 0, planes * LANES), row, span, planes * LANES)
                 fold(row, span, LANES // 2)
             acc = pull(row, span, 0, 0)
             to, to_keys = y + g * word(args, Y_G), keys + g * word(args, K_G)
