@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -52,10 +53,15 @@ def together(x: Any, name: str, beside: Any) -> None:
 
 def backend(request: Any) -> Any:
     """The module that carries out a request: of its family, for the memory that its x lies in."""
-    if on_device(request.x):
+    return _backend(on_device(request.x), request.family)
+
+
+@lru_cache
+def _backend(device: bool, family: str) -> Any:
+    if device:
         from numbapool.backends import cuda, cuda_unpool
 
-        return cuda_unpool if request.family == "unpool" else cuda
+        return cuda_unpool if family == "unpool" else cuda
     from numbapool.backends import cpu, unpool
 
-    return unpool if request.family == "unpool" else cpu
+    return unpool if family == "unpool" else cpu

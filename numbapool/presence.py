@@ -74,6 +74,8 @@ class Presence:
 
     def apart_from(self, *outputs: np.ndarray | None) -> Presence:
         """The same, sharing no memory with what is written to."""
+        if self.where is None and self.weights is None:
+            return self
 
         def own(array):
             shared = array is not None and any(

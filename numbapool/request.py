@@ -18,6 +18,22 @@ F = TypeVar("F", bound=Callable[..., Any])
 REACH = 2**40  # elements that a window may span, padding included
 
 
+class lazy:
+    """A property that is worked out once; `functools.cached_property` takes a lock, at a microsecond a time."""
+
+    def __init__(self, function: Callable[[Any], Any]):
+        self.function, self.__doc__ = function, function.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        value = instance.__dict__[self.name] = self.function(instance)
+        return value
+
+
 @dataclass
 class Request:
     """One pooling call with all its arguments checked.
@@ -69,17 +85,17 @@ class Request:
 
     family = "windows"  # not a field: which of a backend's modules carries it out
 
-    @functools.cached_property
+    @lazy
     def shape(self) -> tuple[int, ...]:
         """Shape of the result."""
         return _pooled(self.x.shape, self.axes, self.windows)
 
-    @functools.cached_property
+    @lazy
     def x_name(self) -> str:
         """The dtype of x by name."""
         return dtypes.name_of(self.x.dtype)
 
-    @functools.cached_property
+    @lazy
     def y_name(self) -> str:
         """The dtype of the values by name."""
         return self.reduction.types(self.x_name, self.dtype, False, self.presence.weights is not None).y
@@ -126,17 +142,18 @@ def window_request(
     present = presence.checked(x, nan_policy, where, weights)
     include = arguments.flag(count_include_pad, "count_include_pad") and not present.partial
     ceil_mode = arguments.flag(ceil_mode, "ceil_mode")
-    pooled, windows, _ = recall(
+    pooled, windows, shape = recall(
         _sliding, x.shape, n, axes, kernel_size, stride, padding, dilation, ceil_mode, include
     )
     indices = arguments.flag(return_indices, "return_indices")
     override = arguments.divisor(divisor_override)
     if override is not None and present.partial:
         raise ValueError("divisor_override must be None with nan_policy='omit', where or weights")
-    dtype = arguments.result_dtype(dtype, dtypes.name_of(x.dtype))
-    return checked(
-        Request(reduction, x, pooled, windows, dtype, indices, override, present, kind=kind), nan_policy, out
-    )
+    name = dtypes.name_of(x.dtype)
+    dtype = arguments.result_dtype(dtype, name)
+    request = Request(reduction, x, pooled, windows, dtype, indices, override, present, kind=kind)
+    request.shape, request.x_name = shape, name  # as they are known
+    return checked(request, nan_policy, out)
 
 
 def checked(request: Request, nan_policy: Any = "propagate", out: Any = None) -> Request:

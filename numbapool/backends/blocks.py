@@ -134,6 +134,7 @@ def tiles(view, d, h, w, acc, lanes, item, queued, alone=False, by_rows=False):
         kernel, stride = w.least, 1  # of what the table leaves
     group, rows = 1, 1
     pitch = needed * tile_i
+    pitch = rounded_up(pitch, 16) if pitch > 64 else pitch  # a pass has its rows at equal places in lines
     if pitch <= SMALL_ROW:
         if tile_w == w.count and tile_i == view.inner and not alone:
             group = min(view.outer, SMALL_ROW // pitch)

@@ -204,7 +204,7 @@ def sweep(
             for g in range(groups):
                 base = g * word(args, PITCH)
                 clear(prefix + r * size, span, base, base + at)
-                clear(prefix + r * size, span, base + at + columns * inner, base + needed * inner)
+                clear(prefix + r * size, span, base + at + columns * inner, base + word(args, PITCH))
     bottom = edge = end = word(table + oh * 32, START)
     for h in range(oh, last):
         start, stop = word(table + h * 32, START), word(table + h * 32, STOP)

@@ -536,7 +536,7 @@ def band(shared, slot, first_item, last_item):
             for k in range(max(word(args, GROUP), word(args, ROWS))):
                 base = k * word(args, PITCH)
                 clear(row, span, base, base + left * inner)
-                clear(row, span, base + right * inner, base + needed * inner)
+                clear(row, span, base + right * inner, base + word(args, PITCH))
 
         source = word(args, X) + word(word(args, X_TABLE), entry) + g * word(args, X_G)
         source += first * word(args, X_W) + c * word(args, X_I)

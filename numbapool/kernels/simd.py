@@ -346,8 +346,8 @@ def _bits_of(b, v):
 
 def _lesser_bits(compare):
     def emit(b, signed, x, y):
-        wins = getattr(b, compare)("<", _bits_of(b, x), _bits_of(b, y))
-        return b.select(wins, x, y)
+        left, right = _bits_of(b, x), _bits_of(b, y)  # as integers also chosen: a minimum is one instruction
+        return b.bitcast(b.select(getattr(b, compare)("<", left, right), left, right), x.type)
 
     return _generic(emit)
 
