@@ -221,6 +221,29 @@ class Windows:
             found[begin : begin + len(some)] = self.lines.at(some)[:, 3]
         return found
 
+    def span(self, begin: int, end: int) -> tuple[int, int]:
+        """Between which elements windows begin … end - 1 lie, as (first, behind the last)."""
+        if self.regular is None:
+            return int(self.table[begin, 0]), int(self.table[end - 1, 1])
+        kernel, stride, before = self.regular
+        first = min(max(begin * stride - before, 0), self.size)
+        return first, max(min((end - 1) * stride - before + (kernel - 1) * self.step + 1, self.size), first)
+
+    def cut(self, elements: tuple[int, int], windows: tuple[int, int]) -> Windows:
+        """Some windows, of what they have of some elements: ranges of both, each given as (first, behind the last). Extents have no meaning."""
+        (first, last), (begin, end) = elements, windows
+        if self.regular is None:
+            lines = self.table[begin:end] - [first, first, 0, 0]
+            lines[:, 1] = np.clip(lines[:, 1], 0, last - first)
+            lines[:, 0] = np.minimum(
+                np.maximum(lines[:, 0], 0), lines[:, 1]
+            )  # these windows have a step of 1
+            return Windows(last - first, lines)
+        kernel, stride, before = self.regular
+        before += first - begin * stride
+        after = (end - begin - 1) * stride + (kernel - 1) * self.step + 1 - (last - first) - before
+        return sliding(last - first, kernel, stride, before, after, self.step, False, False)
+
     @property
     def extent(self) -> int:
         """The extent of the first window."""
@@ -258,7 +281,7 @@ def sliding(size, kernel, stride, before, after, dilation, ceil_mode, count_padd
         end = np.minimum(begin + reach, size + after) - begin if count_padding else stop - start
         return np.stack([start, stop, first, -(-end // dilation)], axis=1)
 
-    inside = -(-before // stride)  # the first window that begins with an element
+    inside = max(-(-before // stride), 0)  # the first window that begins with an element
     if count > MANY and inside < count and inside * stride - before + reach <= size:
         return Windows(size, Lines(count, lines, kernel), dilation, (kernel, stride, before), counted=counted)
     start, stop, first, extent = lines(np.arange(count)).T

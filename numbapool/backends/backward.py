@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,12 +18,15 @@ from numbapool import containers, dtypes, presence
 from numbapool.backends import cpu, gradient_plans
 from numbapool.backends.cpu import empty, result_layout
 from numbapool.presence import numbers
+from numbapool.windows import Windows, sliding
 
 BAND = 800  # binades that a band may span once raised
 NARROWEST = 1e-5  # binades of a band before
 MOST_BANDS = 32  # more are slower than a look at every tap
 NO_BAND = -(2**31)
 FEW = 64  # windows that cover an element, for which a kernel reads them one by one
+LONG = 1 << 16  # elements from which a window is long, and of the parts in which its gradient is done
+MOST_EDGES = 1 << 12  # long windows at whose ends an axis is cut
 NORM_SLAB = 1 << 21  # elements whose norms are taken again together
 SAFE = 500  # binades that a power of a norm may be away from 1
 
@@ -85,6 +89,28 @@ def _factored(request, dy, sums, dx):
     return dx
 
 
+def _factored_in_parts(request, dy, sums):
+    """The same into a new dx; of windows that are long a part at a time, as the kernel has rows as long as they are."""
+    dx = _new(request)
+    if not _are_long(request):
+        return _factored(request, dy, sums, dx)
+    for part in _parts(request, LONG):
+        some, share, by = (
+            _restricted(request, part.x, part.windows),
+            dy[part.y],
+            sums if sums is None else sums[part.y],
+        )
+        if part.joined is not None:
+            share, by = part.share(_divided(numbers(share, "float64"), by)), None
+        _factored(some, share, by, dx[part.x])
+    return dx
+
+
+def _divided(share, sums):
+    """What windows pass on; those whose weights add up to nothing, nothing."""
+    return share if sums is None else _nothing_where(sums == 0, share / sums)
+
+
 def _spread(mean, request, dy, dx, name, divisor=None):
     """dx = the sum over windows of dy, for a `mean` divided by their extents. The arrays may be parts of the request's."""
     if dy.size == 0 or dx.size == 0:
@@ -107,8 +133,25 @@ def _whole(windows):
     return windows.count == 1 and windows.step == 1 and windows.table[0, :2].tolist() == [0, windows.size]
 
 
+@np.errstate(all="ignore")
 def _plain(request, dy):
-    return _spread(request.reduction.mean, request, dy, _new(request), request.x_name, request.divisor)
+    dx, mean, name = _new(request), request.reduction.mean, request.x_name
+    if not _are_long(request) or all(_whole(w) for w in request.windows):
+        return _spread(mean, request, dy, dx, name, request.divisor)
+    for part in _parts(request, LONG):
+        share = numbers(dy[part.y], "float64") / (request.divisor or 1)
+        for a, w in zip(request.axes, request.windows, strict=True) if mean and not request.divisor else ():
+            chosen = part.y[a] if a < len(part.y) else slice(None)
+            share = share / w.extents("float64")[chosen].reshape(
+                [-1 if b == a else 1 for b in range(dx.ndim)]
+            )
+        _spread(False, replace(request, windows=part.windows), part.share(share), dx[part.x], name)
+    return dx
+
+
+def _are_long(request):
+    """Whether a kernel would need scratch rows of many elements: they are as long as a window."""
+    return any(w.most * w.step > LONG for w in request.windows)
 
 
 def _selecting(request):
@@ -177,10 +220,91 @@ def _store(dx, part, values):
     )
 
 
-def _parts(request, size=presence.SLAB):
-    """Slices along an axis that is not pooled: parts of x, of about `size` elements, and of y that belong to each other."""
-    free = tuple(a for a in range(request.x.ndim) if a not in request.axes)
-    yield from presence.slabs(request.x.shape, free, size)
+class _Part(NamedTuple):
+    """Elements of x, the windows that any of them is in, and what these have of the elements."""
+
+    x: tuple[slice, ...]
+    y: tuple[slice, ...]
+    windows: tuple[Windows, ...]
+    joined: int | None = None  # the axis along which all windows have all elements, and stand for one
+
+    def share(self, values):
+        """What the windows pass on, where those that stand for one are added up."""
+        return values if self.joined is None else values.sum(axis=self.joined, keepdims=True)
+
+
+def _parts(request, size=None, joins=True):
+    """Parts of about `size` elements: slices along an axis that is not pooled, and where those are too large along a pooled one as well; `joins`: windows may be joined."""
+    x, axes, size = request.x, request.axes, size or presence.SLAB
+    free = tuple(a for a in range(x.ndim) if a not in axes)
+    long = max(axes, key=lambda a: x.shape[a])
+    w = request.windows[axes.index(long)]
+    for part in presence.slabs(x.shape, free, size):
+        elements = x[part].size
+        step = max(size * x.shape[long] // max(elements, 1), 1)
+        ranges = _ranges(w, step, joins) if elements > 2 * size else None
+        if ranges is None:
+            yield _Part(part, part, request.windows)
+            continue
+        part = (*part, *(slice(None),) * (x.ndim - len(part)))
+        for begin, end in ranges:
+            low, high = map(int, w.covering(begin, end - 1))
+            whole = _reach(w) > step
+            if low < high:
+                cut = (
+                    sliding(end - begin, end - begin, 1, 0, 0, 1, False, False)
+                    if whole
+                    else w.cut((begin, end), (low, high))
+                )
+            else:
+                cut = w  # nobody looks at it
+            of_x, of_y = ((*part[:long], slice(*s), *part[long + 1 :]) for s in ((begin, end), (low, high)))
+            windows = tuple(
+                cut if a == long else other for a, other in zip(axes, request.windows, strict=True)
+            )
+            yield _Part(of_x, of_y, windows, long if whole and high - low > 1 else None)
+
+
+def _reach(w):
+    return (w.most - 1) * w.step + 1
+
+
+def _ranges(w, step, joins):
+    """Ranges of at most `step` elements of an axis, as (first, behind the last); None if it had better not be cut.
+
+    Windows that are longer than that have all elements of a range or none.
+    """
+    if _reach(w) <= step:
+        step -= step % w.pace if step > w.pace else 0  # so that parts, and the plans for them, are alike
+        edges = [0, w.size]
+    elif w.step > 1 or w.count > MOST_EDGES or (w.overlap and not joins):
+        return None
+    else:
+        edges = np.unique([0, w.size, *w.table[:, :2].ravel()]).tolist()
+    return [
+        (b, min(b + step, end)) for begin, end in itertools.pairwise(edges) for b in range(begin, end, step)
+    ]
+
+
+def _reading(request, part):
+    """The request for the results of a part's windows, which may take elements of others."""
+    around, windows = list(part.x), []
+    for a, w in zip(request.axes, request.windows, strict=True):
+        chosen = part.y[a] if a < len(part.y) else slice(None)
+        if chosen == slice(None):
+            windows.append(w)
+            continue
+        elements = w.span(chosen.start, chosen.stop)
+        around[a] = slice(*elements)
+        windows.append(w.cut(elements, (chosen.start, chosen.stop)))
+    return _restricted(request, tuple(around), tuple(windows))
+
+
+def _restricted(request, part, windows):
+    """The request for a part of x."""
+    return replace(
+        request, x=request.x[part], windows=windows, presence=request.presence.part(part), out=(None, None)
+    )
 
 
 def _weighted(request, y, sums):
@@ -194,38 +318,50 @@ def _weighted(request, y, sums):
     kept = (1,) * (x.ndim - len(given.shape)) + given.shape if request.restored is None else x.shape
 
     if not learned and _few(request):
-        return lambda dy: _factored(request, dy, sums, _new(request))
+        return lambda dy: _factored_in_parts(request, dy, sums)
+    dtype = containers.bfloat16 if given.dtype == "bfloat16" and given.kind is not None else None
+    dtype = weights.dtype if learned and dtype is None else dtype
+    # Weights of x's own shape take part once each: nothing has to be added up.
+    alone = (
+        learned and request.restored is None and tuple(kept) == x.shape and dtype is not containers.bfloat16
+    )
     covered = None if weights is None else _covered(request)
 
     @np.errstate(all="ignore")
     def pullback(dy):
         dx = _new(request)
-        dw = np.zeros(kept if learned else ())
-        for part in _parts(request):
-            share = numbers(dy[part]).astype(compute, copy=False)
-            if sums is not None:
-                share = _nothing_where(sums[part] == 0, share / sums[part])
+        dw = np.zeros(kept if learned else (), dtype if alone else None)
+        for piece in _parts(request):
+            part, of_y, some = piece.x, piece.y, replace(request, windows=piece.windows)
+            by = None if sums is None else sums[of_y]
+            shares = _divided(numbers(dy[of_y]).astype(compute, copy=False), by)
+            share = piece.share(shares)
             if weights is None:
-                _spread(False, request, share, dx[part], request.x_name)
+                _spread(False, some, share, dx[part], request.x_name)
                 _clear(dx[part], present.part(part), x[part])
                 continue
             there = _there(request, covered, part)
-            total = _spread(False, request, share, np.empty(x[part].shape, compute), compute.name)
+            total = _spread(False, some, share, np.empty(x[part].shape, compute), compute.name)
             _store(dx, part, _kept(total * numbers(weights[part]), there))
             if not learned:
                 continue
             slope = total * numbers(x[part])
             if sums is not None:
-                share = _nothing_where(sums[part] == 0, share * y[part])
-                slope -= _spread(False, request, share, total, compute.name)
+                share = piece.share(_nothing_where(by == 0, shares * y[of_y]))
+                slope -= _spread(False, some, share, total, compute.name)
+            slope = _kept(slope, there)
+            if alone:
+                dw[part] = containers.converted(slope, dw.dtype)
+                continue
             shared = tuple(a for a in range(x.ndim) if kept[a] == 1)
             target = dw[tuple(s if n > 1 else slice(None) for s, n in zip(part, kept, strict=False))]
-            target += _kept(slope, there).sum(axis=shared, keepdims=True, dtype=np.float64)
+            target += slope.sum(axis=shared, keepdims=True, dtype=np.float64)
         if not learned:
             return dx
+        if alone:
+            return dx, dw.reshape(given.shape)
         if request.restored is not None:
             dw = _unbroadcast(request.restored(dw), given.shape)
-        dtype = containers.bfloat16 if given.dtype == "bfloat16" and given.kind is not None else weights.dtype
         return dx, containers.converted(dw.reshape(given.shape), dtype)
 
     return pullback
@@ -270,6 +406,7 @@ def _norm(request):
     x, covered = request.x, _covered(request)
     direct = p >= 1 and _few(request)
     width = BAND / max(abs(p - 1), 0.5)  # binades
+    size = LONG if _are_long(request) else NORM_SLAB if direct else None
 
     @np.errstate(all="ignore")
     def pullback(dy):
@@ -277,11 +414,17 @@ def _norm(request):
         if dx.size == 0 or dy.size == 0:
             dx[...] = 0
             return dx
-        for part in _parts(request, NORM_SLAB if direct else presence.SLAB):
-            some = replace(request, x=x[part], presence=request.presence.part(part), out=(None, None))
-            y = cpu.forward(replace(some, dtype="float64"), None)[0]
-            if direct and _near_one(y, p) and (dy.dtype != np.float64 or _near_one(dy[part], 2)):
-                _factored(some, dy[part], y, dx[part])
+        last = y = None
+        for piece in _parts(request, size, joins=False):
+            part, shares = piece.x, dy[piece.y]
+            if shares.size == 0:
+                dx[part] = 0
+                continue
+            some = _restricted(request, part, piece.windows)
+            if piece.y != last:  # parts of windows that take all of them have the same norms
+                last, y = piece.y, cpu.forward(replace(_reading(request, piece), dtype="float64"), None)[0]
+            if direct and _near_one(y, p) and (dy.dtype != np.float64 or _near_one(shares, 2)):
+                _factored(some, shares, y, dx[part])
                 continue
             v, there = numbers(x[part], "float64"), _there(request, covered, part)
             bands = np.empty(v.shape, np.int32)
@@ -291,14 +434,14 @@ def _norm(request):
             used = np.unique(bands)
             used = used[used != NO_BAND]
             if len(used) > MOST_BANDS or width <= NARROWEST:
-                _store(dx, part, _norm_by_taps(request, v, numbers(dy[part], "float64"), y, there))
+                _store(dx, part, _norm_by_taps(some, v, numbers(shares, "float64"), y, there))
                 continue
             dx[part] = 0
             total = np.empty(v.shape if len(used) else ())
             for band in used:
                 scale = 2.0 ** min(max(float(band) * width, -1020.0), 1020.0)
-                share = np.where(y == 0, 0.0, numbers(dy[part], "float64") * (y / scale) ** (1 - p))
-                _spread(False, request, share, total, "float64")
+                share = np.where(y == 0, 0.0, numbers(shares, "float64") * (y / scale) ** (1 - p))
+                _spread(False, some, share, total, "float64")
                 for rows in presence.slabs(v.shape):
                     here = bands[rows] == band
                     if not here.any():
