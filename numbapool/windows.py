@@ -232,13 +232,14 @@ class Windows:
     def cut(self, elements: tuple[int, int], windows: tuple[int, int]) -> Windows:
         """Some windows, of what they have of some elements: ranges of both, each given as (first, behind the last). Extents have no meaning."""
         (first, last), (begin, end) = elements, windows
-        if self.regular is None:
-            lines = self.table[begin:end] - [first, first, 0, 0]
-            lines[:, 1] = np.clip(lines[:, 1], 0, last - first)
-            lines[:, 0] = np.minimum(
-                np.maximum(lines[:, 0], 0), lines[:, 1]
-            )  # these windows have a step of 1
-            return Windows(last - first, lines)
+        if self.regular is None:  # the same windows for the same question: plans are remembered by them
+            known = self.__dict__.setdefault("_cuts", {})
+            if (elements, windows) not in known:
+                lines = self.table[begin:end] - [first, first, 0, 0]
+                lines[:, 1] = np.clip(lines[:, 1], 0, last - first)
+                lines[:, 0] = np.minimum(np.maximum(lines[:, 0], 0), lines[:, 1])  # their step is 1
+                known.setdefault((elements, windows), Windows(last - first, lines))
+            return known[elements, windows]
         kernel, stride, before = self.regular
         before += first - begin * stride
         after = (end - begin - 1) * stride + (kernel - 1) * self.step + 1 - (last - first) - before

@@ -257,7 +257,10 @@ def test_peak_memory(run_python, call):
             file.write("5")
     except OSError:
         pytest.skip("peak memory cannot be reset here")
-    run_python(_PEAK, repr(call))
+    try:
+        run_python(_PEAK, repr(call))
+    except AssertionError:  # kernels were compiled, which takes memory as well: now they are on the disk
+        run_python(_PEAK, repr(call))
 
 
 # ------------------------------------------------------------------------------------- beyond 2³¹ elements

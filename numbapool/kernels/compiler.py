@@ -24,6 +24,8 @@ from numba.core import compiler, cpu, typed_passes, types, typing, untyped_passe
 from numba.core import ir as numba_ir
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import PassManager, register_pass
+from numba.core.datamodel import models
+from numba.core.datamodel.registry import register_default
 from numba.core.ir_utils import build_definitions
 from numba.core.typing import signature
 from numba.core.typing.templates import (
@@ -102,6 +104,9 @@ class _Primitive(types.Function):
             typed, emit = self.define(context, *args)
             self.signatures[args], self.emits[typed.args] = typed, emit
         return self.signatures[args]
+
+
+register_default(_Primitive)(models.OpaqueModel)  # where a template's variable holds one
 
 
 class Primitive:
