@@ -60,6 +60,13 @@ def test_norms(p, names):
         check_vjp("lp_pool2d", x, (p, *args[:2]), options, array(y.shape, seed=1))
 
 
+def test_nothing_there():
+    """No warning either, from windows without an element."""
+    x = array((90,))
+    y, pullback = nbp.vjp(nbp.avg_pool1d, x, 40, 20, where=np.zeros(90, bool))
+    assert not pullback(np.ones_like(y)).any()
+
+
 def test_windows_of_their_own_length():
     for shape, size in [((2, 50), 7), ((90,), 13), ((2, 31), 40)]:
         x = array(shape)

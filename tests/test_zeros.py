@@ -1,5 +1,7 @@
 """Zeros of both signs are equal: the maximum of a window is the first of them, whatever the order in which a kernel merges its elements."""
 
+import itertools
+
 import numpy as np
 import pytest
 from cases import KERNEL_PATHS, LARGE_WINDOWS, Case, array, parametrize
@@ -27,6 +29,14 @@ def test_first_of_zeros(op, case):
         x = zeros(op, case.shape, share=share)
         for made in (x, np.asfortranarray(x), x[..., ::-1]):
             check(case.function(op), made, **case.options(op))
+
+
+@pytest.mark.parametrize("op", ["max", "min"])
+def test_axes_in_any_order_of_memory(op):
+    for axes in itertools.permutations(range(3)):
+        x = zeros(op, (5, 40, 6), share=0.9).transpose(axes).copy().transpose(np.argsort(axes))
+        for args in ((2,), ((1, 2, 2),), (2, (1, 2, 1)), (3, 2, 1), (3, 1)):
+            check(f"{op}_pool3d", x, *args)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64"])

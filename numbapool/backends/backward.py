@@ -26,7 +26,6 @@ MOST_BANDS = 32  # more are slower than a look at every tap
 NO_BAND = -(2**31)
 FEW = 64  # windows that cover an element, for which a kernel reads them one by one
 LONG = 1 << 16  # elements from which a window is long, and of the parts in which its gradient is done
-MOST_EDGES = 1 << 12  # long windows at whose ends an axis is cut
 NORM_SLAB = 1 << 21  # elements whose norms are taken again together
 SAFE = 500  # binades that a power of a norm may be away from 1
 
@@ -89,6 +88,7 @@ def _factored(request, dy, sums, dx):
     return dx
 
 
+@np.errstate(all="ignore")
 def _factored_in_parts(request, dy, sums):
     """The same into a new dx; of windows that are long a part at a time, as the kernel has rows as long as they are."""
     dx = _new(request)
@@ -230,7 +230,9 @@ class _Part(NamedTuple):
 
     def share(self, values):
         """What the windows pass on, where those that stand for one are added up."""
-        return values if self.joined is None else values.sum(axis=self.joined, keepdims=True)
+        return (
+            values if self.joined is None else values.sum(axis=self.joined, keepdims=True, dtype=np.float64)
+        )
 
 
 def _parts(request, size=None, joins=True):
@@ -277,8 +279,8 @@ def _ranges(w, step, joins):
     if _reach(w) <= step:
         step -= step % w.pace if step > w.pace else 0  # so that parts, and the plans for them, are alike
         edges = [0, w.size]
-    elif w.step > 1 or w.count > MOST_EDGES or (w.overlap and not joins):
-        return None
+    elif w.step > 1 or w.count > max(w.size // step, 4) or (w.overlap and not joins):
+        return None  # between their ends would be little, and many parts
     else:
         edges = np.unique([0, w.size, *w.table[:, :2].ravel()]).tolist()
     return [

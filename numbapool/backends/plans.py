@@ -82,7 +82,7 @@ def _form(
     elements,
     beside,
     apart,
-    general=False,
+    signs=False,
 ):
     from numbapool.kernels import bind
 
@@ -96,22 +96,18 @@ def _form(
     half = dtypes.is_half(x_name)  # whose own rounding hides those of many float32
     precise = narrow != broad and d.most * h.most + w.most - 2 > (HALF_ROUNDINGS if half else ROUNDINGS)
     keyed = None if key == "weights" else key
-    if not key and reduction.selecting and reduction.power:
+    if not key and reduction.selecting and (reduction.power or signs):
         keyed = key_kind(windows)
     signed = reduction.signed_zeros(x_name)
-    runs = None if beside or general else _runs(view, (d, h, w), shape, axes, strides, x_name, keyed, signed)
+    runs = None if beside else _runs(view, (d, h, w), shape, axes, strides, x_name, keyed, signed)
     is_large = precise or queued or w.most >= BROAD or keyed == "positions"
     types = broad if precise or ((is_large or runs) and not half) else narrow
     paired = bool(reduction.mean and elements) or reduction.scaled(x_name)
     channel = types.end if paired else {None: None, "places": "uint8", "positions": "int64"}[keyed]
     template = "whole" if runs else "large" if is_large else "rows"
-    if not (runs or apart or general) and _are_long(
-        view, (d, h, w), axes, shape, x_name, keyed, elements, signed
-    ):
+    if not (runs or apart) and _are_long(view, (d, h, w), axes, shape, x_name, keyed, elements, signed):
         template = "long"
-    if template == "rows" and not (
-        beside or apart or general or (channel in bind.PAIRS and channel != types.acc)
-    ):
+    if template == "rows" and not (beside or apart or (channel in bind.PAIRS and channel != types.acc)):
         rows = [(w.size, dtypes.itemsize(x_name)), (w.count, dtypes.itemsize(types.y))]
         if key:
             rows.append((w.count, dtypes.itemsize(channel)))
@@ -128,13 +124,10 @@ def weights_dtype(reduction, shape, strides, x_name, axes, windows, y_name, y_st
     ).channel  # fmt: skip
 
 
-def _kernel(reduction, form, key, elements, apart, signs):
-    from numbapool.kernels import bind, large, long, narrow, rows, whole, zeros
+def _kernel(reduction, form, key, elements, apart):
+    from numbapool.kernels import bind, large, long, narrow, rows, whole
 
     accompanied = "paired" if form.paired else form.keyed or ""
-    if signs:
-        name = kernel_name("first", "zeros", form.types, elements.name, "planes" if apart else "")
-        return build.kernel(zeros, lambda: bind.zeros(form.types, elements, apart), name)
     name = kernel_name(
         reduction.name, form.template, form.types,
         f"{'' if key or not form.channel else 'unsaved_'}{accompanied}", elements.name, "planes" if apart else "",
@@ -187,7 +180,7 @@ def forward(
     plane_strides : tuple of int, optional
         Byte strides of the tables of planes that have windows of their own, 0 along the pooled axes; `windows` then contain those.
     signs : bool
-        The plan of what puts the signs of zeros right where running the plan of the same call left them in doubt.
+        The plan of the same call with keys, which tell the first of equal elements, for where zeros of both signs were found.
     """
     from numbapool.kernels import bind
 
@@ -201,15 +194,16 @@ def forward(
         form.view, form.roles, form.queued, form.keyed, form.paired, form.channel, form.types,
     )  # fmt: skip
     is_large = form.template != "rows"
-    kernel = _kernel(reduction, form, key, elements, plane_strides is not None, signs)
+    kernel = _kernel(reduction, form, key, elements, plane_strides is not None)
     lanes = bind.lanes_of(types, channel)
     acc, x_item, y_item = (dtypes.itemsize(n) for n in (types.acc, types.x, types.y))
     key_item = dtypes.itemsize(channel) if channel else 0
-    # Columns are merged last. Where W is the first of the axes, that is the order of elements in a plane, but for a queue of rows of several planes.
+    # Columns are merged last. Where W comes before the other axes, that is the order of elements in a plane, but for a queue of rows of several planes.
     signed = reduction.signed_zeros(x_name) and not keyed
-    after = any(0 <= a < view.axes[2] for a in view.axes[:2])
+    axes_of_rows = [a for a, v in zip(view.axes, (d, h), strict=False) if v.most > 1]
+    after = any(a < view.axes[2] for a in axes_of_rows)
     disorderly = (w.most > 1 and (after or form.runs or form.template == "long")) or (queued and d.most > 1)
-    doubtful = signed and bool(disorderly) and not signs
+    doubtful = signed and bool(disorderly)
     if form.template == "narrow":
         weights = key_steps(view, axes, [v.most for v in windows])
         divided = None if not reduction.mean or paired else 0 if divisor is None else divisor
@@ -247,7 +241,7 @@ def forward(
     beside_each_other = view.inner == 1 and w.regular == (2, 2, 0) and w.step == 1
     fields["ALONE"] = (
         not fields["STREAMS"] and beside_each_other and form.template == "rows" and not beside and w.least == 2
-        and (after or not signed) and fields["PACKED"] and fields["DENSE"] and fields["TILE_W"] >= lanes
+        and (not signed or all(a < view.axes[2] for a in axes_of_rows)) and fields["PACKED"] and fields["DENSE"] and fields["TILE_W"] >= lanes
         and (w.count % fields["TILE_W"] == 0 or w.count % fields["TILE_W"] >= lanes)
     )  # fmt: skip
     spots = set_spots(fields, types, lanes)

@@ -153,23 +153,6 @@ def _watch(p, reduction, types, channel, lanes):
     return functions(watch) | names | {"first_lanes": p.lane_counter(lanes)}
 
 
-def zeros(types, elements, apart):
-    """Binding of the template that puts the signs of zeros right."""
-    from numbapool.kernels import primitives as p
-
-    names = forward(reductions.MAX, types, elements=elements, apart=apart)
-    if not elements.where:
-        names |= {"allowed_1": taken.no_mask_1, "every_1": p.flags(None)}
-    return names | {
-        "NOWHERE": NOWHERE,
-        "TAP_WORDS": 4 if elements.beside else 2,
-        "equal": p.equal,
-        "nought": p.constant(types.acc, 0, None),
-        "get_y": p.getter(types.y, types.acc),
-        "put_y": p.putter(types.acc, types.y),
-    }
-
-
 def whole(reduction, types, channel=None, saves=False, elements=reductions.ALL):
     """Binding of the template for planes with one window."""
     from numbapool.kernels import primitives as p

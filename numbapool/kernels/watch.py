@@ -2,7 +2,7 @@
 
 Zeros of both signs are equal, and the first of them is the result. A scratch row holds the first of every column, so the sign that comes out of several columns
 can only be wrong where the row holds zeros of both; as integers, -0.0 is then the least with a sign, 0.0 the least without. What is found here is told to the
-caller, who has the signs put right (`zeros.py`): looking for the sign while merging would cost every call what hardly any needs.
+caller, who does the call again with keys: looking for the sign while merging would cost every call what hardly any needs.
 """
 
 # ruff: noqa: F403, F405 - free names are bound by the builder
