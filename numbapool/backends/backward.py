@@ -25,6 +25,7 @@ NARROWEST = 1e-5  # binades of a band before
 MOST_BANDS = 32  # more are slower than a look at every tap
 NO_BAND = -(2**31)
 FEW = 64  # windows that cover an element, for which a kernel reads them one by one
+MOST_LINES = 1 << 12  # elements of a part of windows that do not slide
 LONG = 1 << 16  # elements from which a window is long, and of the parts in which its gradient is done
 NORM_SLAB = 1 << 21  # elements whose norms are taken again together
 SAFE = 500  # binades that a power of a norm may be away from 1
@@ -277,6 +278,8 @@ def _ranges(w, step, joins):
     Windows that are longer than that have all elements of a range or none.
     """
     if _reach(w) <= step:
+        if w.regular is None and step > MOST_LINES:
+            return None  # parts that are all different would keep tables of their own
         step -= step % w.pace if step > w.pace else 0  # so that parts, and the plans for them, are alike
         edges = [0, w.size]
     elif w.step > 1 or w.count > max(w.size // step, 4) or (w.overlap and not joins):
