@@ -189,7 +189,7 @@ _PEAK = """
     limit = 32 << 20
     small = make((2, *[64] * (len(shape) - 1)) if 'axes' not in kwargs else (1, 64, 64, shape[-1]))
     small_args = args
-    if taps >= 10**4:  # those of kernels for long windows
+    if taps >= 10**4:  # other kernels than for small windows
         small, small_args = make((2, 50_000)), (*args[:norm], 20_000)
     floating = small.dtype.kind == 'f'
     if floating:

@@ -96,11 +96,8 @@ def _factored_in_parts(request, dy, sums):
     if not _are_long(request):
         return _factored(request, dy, sums, dx)
     for part in _parts(request, LONG):
-        some, share, by = (
-            _restricted(request, part.x, part.windows),
-            dy[part.y],
-            sums if sums is None else sums[part.y],
-        )
+        some, share = _restricted(request, part.x, part.windows), dy[part.y]
+        by = None if sums is None else sums[part.y]
         if part.joined is not None:
             share, by = part.share(_divided(numbers(share, "float64"), by)), None
         _factored(some, share, by, dx[part.x])
@@ -250,17 +247,13 @@ def _parts(request, size=None, joins=True):
             yield _Part(part, part, request.windows)
             continue
         part = (*part, *(slice(None),) * (x.ndim - len(part)))
+        whole = _reach(w) > step
         for begin, end in ranges:
             low, high = map(int, w.covering(begin, end - 1))
-            whole = _reach(w) > step
-            if low < high:
-                cut = (
-                    sliding(end - begin, end - begin, 1, 0, 0, 1, False, False)
-                    if whole
-                    else w.cut((begin, end), (low, high))
-                )
+            if whole or low == high:  # windows that are not there are not looked at
+                cut = sliding(end - begin, end - begin, 1, 0, 0, 1, False, False)
             else:
-                cut = w  # nobody looks at it
+                cut = w.cut((begin, end), (low, high))
             of_x, of_y = ((*part[:long], slice(*s), *part[long + 1 :]) for s in ((begin, end), (low, high)))
             windows = tuple(
                 cut if a == long else other for a, other in zip(axes, request.windows, strict=True)
@@ -324,18 +317,15 @@ def _weighted(request, y, sums):
 
     if not learned and _few(request):
         return lambda dy: _factored_in_parts(request, dy, sums)
-    dtype = containers.bfloat16 if given.dtype == "bfloat16" and given.kind is not None else None
-    dtype = weights.dtype if learned and dtype is None else dtype
+    tensor = given.dtype == "bfloat16" and given.kind is not None
     # Weights of x's own shape take part once each: nothing has to be added up.
-    alone = (
-        learned and request.restored is None and tuple(kept) == x.shape and dtype is not containers.bfloat16
-    )
+    alone = learned and request.restored is None and tuple(kept) == x.shape and not tensor
     covered = None if weights is None else _covered(request)
 
     @np.errstate(all="ignore")
     def pullback(dy):
         dx = _new(request)
-        dw = np.zeros(kept if learned else (), dtype if alone else None)
+        dw = np.zeros(kept if learned else (), weights.dtype if alone else np.float64)
         for piece in _parts(request):
             part, of_y, some = piece.x, piece.y, replace(request, windows=piece.windows)
             by = None if sums is None else sums[of_y]
@@ -367,6 +357,7 @@ def _weighted(request, y, sums):
             return dx, dw.reshape(given.shape)
         if request.restored is not None:
             dw = _unbroadcast(request.restored(dw), given.shape)
+        dtype = containers.bfloat16 if tensor else weights.dtype
         return dx, containers.converted(dw.reshape(given.shape), dtype)
 
     return pullback
