@@ -39,8 +39,8 @@ def permute(request):
     from numbapool.backends import blocks, gradient_plans, plans
 
     def use(enabled):
-        if blocks.PERMUTE != enabled:
-            blocks.PERMUTE = enabled
+        if blocks.NATIVE != enabled:
+            blocks.NATIVE = enabled
             for plan in (plans._form, plans.forward, gradient_plans.summing, gradient_plans.selecting):
                 plan.cache_clear()
 

@@ -19,7 +19,7 @@ LINE = 64
 PAGE = 4096
 SMALL_BYTES = 256 * 1024  # are in the second-level cache, more or less
 KEPT_BYTES = 1 << 20  # of scratch memory, from one call of a thread to its next
-PERMUTE = True  # where the machine can
+NATIVE = True  # whether lanes are permuted and masked, where the machine can
 CACHE_BYTES = 16 << 20  # more than this comes from memory
 
 
@@ -113,10 +113,10 @@ def with_column(table, column, values):
     return table
 
 
-def tiles(view, d, h, w, acc, lanes, item, queued, alone=False, by_rows=False):
+def tiles(view, d, h, w, acc, lanes, item, queued, alone=False, by_rows=False, at_once=False):
     """How a call is cut into work items, with planes `alone` or in groups: the fields of the argument block, and the elements of a scratch row.
 
-    `by_rows`: several rows of one plane may be done at a time, where their windows are alike.
+    `by_rows`: several rows of one plane may be done at a time, where their windows are alike. `at_once`: so are any number of them, without a scratch row.
     """
     kernel, stride, before = w.regular or (w.most, -(-w.size // w.count), 0)
     reach = (kernel - 1) * w.step + 1
@@ -135,12 +135,15 @@ def tiles(view, d, h, w, acc, lanes, item, queued, alone=False, by_rows=False):
     group, rows = 1, 1
     pitch = needed * tile_i
     pitch = rounded_up(pitch, 16) if pitch > 64 else pitch  # a pass has its rows at equal places in lines
-    if pitch <= SMALL_ROW:
+    if at_once:
+        rows = int(h.runs.max())
+    elif pitch <= SMALL_ROW:
         if tile_w == w.count and tile_i == view.inner and not alone:
             group = min(view.outer, SMALL_ROW // pitch)
         # Memory is then read in order, which is worth up to twice the passes.
         if by_rows and _passes(h.runs, SMALL_ROW // pitch) <= 2 * h.count / group:
             group, rows = 1, min(SMALL_ROW // pitch, int(h.runs.max()))
+    scratch_rows = 0 if at_once else max(group, rows)
     step_h = h.pace
     row = min(needed, w.size * w.up[0]) * tile_i * item * group * step_h * max(d.most, 1)
     block_h = max(1, ITEM_BYTES // row)
@@ -154,10 +157,10 @@ def tiles(view, d, h, w, acc, lanes, item, queued, alone=False, by_rows=False):
         "INNER": view.inner, "TILE_I": tile_i, "TILES_I": -(-view.inner // tile_i),
         "TILE_W": tile_w, "TILES_W": -(-w.count // tile_w),
         "BLOCK_H": block_h, "BLOCKS_H": -(-h.count // block_h),
-        "RUNS": address(h.runs) if rows > 1 else 0, "ROWS": rows, "STRIDE": stride, "BEFORE": before, "UP": w.up[0], "UP_BEFORE": w.up[1], "TAPS_W": kernel, "STEP_W": w.step,
+        "RUNS": address(h.runs) if rows > 1 or at_once else 0, "ROWS": rows, "SCRATCH_ROWS": scratch_rows, "STRIDE": stride, "BEFORE": before, "UP": w.up[0], "UP_BEFORE": w.up[1], "TAPS_W": kernel, "STEP_W": w.step,
         "W_TABLE": 0 if w.regular else address(w.table), "D_STEP": d.step, "H_STEP": h.step, "PITCH": pitch, "QUEUED": queued, "QUEUE_LENGTH": h.most,
     }  # fmt: skip
-    capacity = max(group, rows) * pitch + (reach + 1) * tile_i + 4 * lanes
+    capacity = max(scratch_rows, 1) * pitch + (reach + 1) * tile_i + 4 * lanes
     return fields, capacity
 
 
@@ -177,7 +180,7 @@ def set_spots(fields, types, lanes):
     columns = min((2 * lanes // inner - 1) // stride + 1, lanes // inner)
     paired = stride == 2 and inner == 1  # which needs no table
     if (
-        not PERMUTE
+        not NATIVE
         or stride == 1
         or paired
         or columns < 2
@@ -245,16 +248,22 @@ def packed(fields, view, letter):
     return fields["TILE_I"] == view.inner and fields[f"{letter}_W"] == fields[f"{letter}_I"] * view.inner
 
 
+def streams(view, step, nbytes):
+    """Whether the rows of a window, `step` bytes apart in an array of `nbytes`, are read one after the other.
+
+    Side by side, from one page, they keep the hardware from reading ahead, which costs more than a second pass over a scratch row once the data does not come from a cache.
+    So do the many rows of a window without columns.
+    """
+    return abs(step) >= 1024 if view.axes[2] < 0 else 512 <= abs(step) <= PAGE and nbytes > CACHE_BYTES
+
+
 def set_strides(fields, view, letters, x_item, x_bytes, sizes):
     """The strides of every array; `letters` names them in the order of the view."""
     for letter, steps, table in zip(letters, view.steps, view.tables, strict=True):
         fields[f"{letter}_TABLE"] = address(table)
         for role, step in zip("GDHWI", steps, strict=True):
             fields[f"{letter}_{role}"] = step
-    # Rows that are read side by side from one page keep the hardware from reading ahead, which costs more than a second pass over a
-    # scratch row once the data does not come from a cache. So do the many rows of a window without columns.
-    step = abs(fields["X_H"])
-    fields["STREAMS"] = step >= 1024 if view.axes[2] < 0 else 512 <= step <= PAGE and x_bytes > CACHE_BYTES
+    fields["STREAMS"] = streams(view, fields["X_H"], x_bytes)
     if view.inner == 1:
         fields["PACKED"] = fields["X_W"] == x_item
     else:

@@ -27,7 +27,7 @@ def fits(view, roles, types, rows):
     widest = max(w.size, w.count) * view.inner
     lines = d.count * h.count * (HEAD + 2 * d.most * h.most)
     if (
-        not blocks.PERMUTE
+        not blocks.NATIVE
         or widest > most
         or lines > MOST_WORDS
         or not primitives.permutes(dtypes.itemsize(types.acc))
@@ -52,7 +52,7 @@ def fits_flat(view, roles, of, types):
     taps = size_of([v.most for v in roles])
     items = dtypes.itemsize(types.x), dtypes.itemsize(types.y), 1
     return (
-        blocks.PERMUTE
+        blocks.NATIVE
         and primitives.permutes(dtypes.itemsize(types.acc))
         and 2 * primitives.REGISTER * -(-size_of(dx) // lanes) * max(taps, 1) <= MOST_BYTES
         and all(map(_is_row, view.steps, (dy, dx, dy), items))

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from numbapool import dtypes
-from numbapool.backends import narrow_plans
+from numbapool.backends import blocks, narrow_plans
 from numbapool.backends.blocks import (
     ITEM_BYTES,
     Room,
@@ -26,6 +26,7 @@ from numbapool.backends.blocks import (
     set_spots,
     set_strides,
     size_of,
+    streams,
     tiles,
     with_column,
 )
@@ -107,13 +108,35 @@ def _form(
     template = "whole" if runs else "large" if is_large else "rows"
     if not (runs or apart) and _are_long(view, (d, h, w), axes, shape, x_name, keyed, elements, signed):
         template = "long"
+    nbytes = size_of(shape) * dtypes.itemsize(x_name)
+    items = [dtypes.itemsize(n) for n in (x_name, types.y, channel if key else None) if n]
     if template == "rows" and not (beside or apart or (channel in bind.PAIRS and channel != types.acc)):
-        rows = [(w.size, dtypes.itemsize(x_name)), (w.count, dtypes.itemsize(types.y))]
-        if key:
-            rows.append((w.count, dtypes.itemsize(channel)))
+        rows = list(zip((w.size, w.count, w.count), items, strict=False))
         if narrow_plans.fits(view.of(*range(len(rows))), (d, h, w), types, rows):
             template = "narrow"
+    if template == "rows" and not (beside or apart) and _are_fused(view, (d, h, w), items, nbytes):
+        template = "fused"
     return _Form(view, (d, h, w), queued, keyed, paired, channel, types, template, runs)
+
+
+def _are_fused(view, roles, items, nbytes):
+    """Whether windows along W are among those that are merged in registers; `items` are the sizes of elements of x and of the results."""
+    from numbapool.kernels import primitives
+
+    d, h, w = roles
+    kernel, stride, before = w.regular or (0, 0, 0)
+    counts = w.size, w.count, w.count
+    return (
+        blocks.NATIVE
+        and view.inner == 1
+        and kernel in {1: (2, 3, 5, 7), 2: (2, 3)}.get(stride, ())
+        and before <= (kernel - 1) // 2
+        and (w.step, w.up[0]) == (1, 1)
+        and min(d.least, h.least) > 0
+        and all(n == 1 or at[3] == item for n, at, item in zip(counts, view.steps, items, strict=False))
+        and all(primitives.masks(item) for item in items)
+        and not streams(view, view.steps[0][2], nbytes)
+    )
 
 
 def weights_dtype(reduction, shape, strides, x_name, axes, windows, y_name, y_strides, elements, beside):
@@ -125,7 +148,7 @@ def weights_dtype(reduction, shape, strides, x_name, axes, windows, y_name, y_st
 
 
 def _kernel(reduction, form, key, elements, apart):
-    from numbapool.kernels import bind, large, long, narrow, rows, whole
+    from numbapool.kernels import bind, fused, large, long, narrow, rows, whole
 
     accompanied = "paired" if form.paired else form.keyed or ""
     name = kernel_name(
@@ -143,9 +166,21 @@ def _kernel(reduction, form, key, elements, apart):
         return build.kernel(
             template, lambda: names(reduction, form.types, form.channel, bool(key), elements), name
         )
-    template = large if form.template == "large" else rows
+    template = {"large": large, "fused": fused, "rows": rows}[form.template]
+    lanes = _lanes(form)
     return build.kernel(
-        template, lambda: bind.forward(reduction, form.types, form.channel, bool(key), elements, apart), name
+        template,
+        lambda: bind.forward(reduction, form.types, form.channel, bool(key), elements, apart, lanes),
+        name,
+    )
+
+
+def _lanes(form):
+    """Elements per vector of the kernels for rows."""
+    from numbapool.kernels import bind
+
+    return (
+        bind.fused_lanes(form.types) if form.template == "fused" else bind.lanes_of(form.types, form.channel)
     )
 
 
@@ -193,9 +228,9 @@ def forward(
     view, (d, h, w), queued, keyed, paired, channel, types = (
         form.view, form.roles, form.queued, form.keyed, form.paired, form.channel, form.types,
     )  # fmt: skip
-    is_large = form.template != "rows"
+    is_large = form.template == "large"
     kernel = _kernel(reduction, form, key, elements, plane_strides is not None)
-    lanes = bind.lanes_of(types, channel)
+    lanes = _lanes(form)
     acc, x_item, y_item = (dtypes.itemsize(n) for n in (types.acc, types.x, types.y))
     key_item = dtypes.itemsize(channel) if channel else 0
     # Columns are merged last. Where W comes before the other axes, that is the order of elements in a plane, but for a queue of rows of several planes.
@@ -221,11 +256,13 @@ def forward(
         return replace(plan, doubtful=doubtful)
     positions = keyed == "positions"
     alike = not (is_large or beside)  # the large template does a row at a time
-    fields, capacity = tiles(view, d, h, w, acc, lanes, x_item, queued, plane_strides is not None, alike)
-    if not (is_large or w.regular):
-        fields["TAPS_W"] = 1  # small windows are merged from single elements
     nbytes = size_of(shape) * x_item
     results = {"Y": y_item, "K": key_item} if key else {"Y": y_item}
+    fields, capacity = tiles(
+        view, d, h, w, acc, lanes, x_item, queued, plane_strides is not None, alike, form.template == "fused"
+    )
+    if not (is_large or w.regular):
+        fields["TAPS_W"] = 1  # small windows are merged from single elements
     set_strides(fields, view, "XYK" + "".join(beside), x_item, nbytes, results)
     for letter, item in ("M", 1), ("V", dtypes.itemsize(elements.weights or "bool")):
         if letter in beside and view.inner > 1:
@@ -237,13 +274,6 @@ def forward(
         )  # of an array that is not there; any table will do
     if not key:
         fields |= {f"K_{role}": 0 for role in "GDHWI"}
-    # Windows of two columns side by side, that lie within x: nothing of a scratch row would be needed twice.
-    beside_each_other = view.inner == 1 and w.regular == (2, 2, 0) and w.step == 1
-    fields["ALONE"] = (
-        not fields["STREAMS"] and beside_each_other and form.template == "rows" and not beside and w.least == 2
-        and (not signed or all(a < view.axes[2] for a in axes_of_rows)) and fields["PACKED"] and fields["DENSE"] and fields["TILE_W"] >= lanes
-        and (w.count % fields["TILE_W"] == 0 or w.count % fields["TILE_W"] >= lanes)
-    )  # fmt: skip
     spots = set_spots(fields, types, lanes)
     set_passes(fields, h.pace)
     look_ahead(

@@ -13,6 +13,9 @@ ADDED = 64  # elements of float32 that are added in pairs until an eighth of the
 PAIRS = ("float32", "float64")  # what accompanies a value is the other half of a pair, not a key
 
 
+_MOVES = ("moved_up", "moved_up_2", "moved_up_3", "moved_down", "moved_down_2", "moved_down_3")
+
+
 def lanes_for(*names):
     """Elements per vector: two 64-byte registers of the widest type, one if all types are of one size; 64 at most."""
     sizes = {dtypes.itemsize(n) for n in names}
@@ -23,6 +26,11 @@ def lanes_of(types, channel):
     """Elements per vector of a kernel that loads, accumulates and stores these types; keys have no say."""
     names = types.x, types.acc, types.y
     return lanes_for(*names, channel) if channel in PAIRS else lanes_for(*names)
+
+
+def fused_lanes(types):
+    """Elements per vector where windows are merged in registers, of which three or four are in use at a time."""
+    return min(64 // max(dtypes.itemsize(n) for n in (types.x, types.acc, types.y)), 64)
 
 
 def functions(module):
@@ -115,6 +123,7 @@ def forward(
     names.setdefault("merge_later", names["merge"])
     if other:
         return names
+    names |= {n: getattr(p, n) for n in _MOVES}
     return names | _at_once(p, reduction, types, channel, elements, lanes, names["merge"]) | _watch(p, reduction, types, channel, lanes)  # fmt: skip
 
 
@@ -146,7 +155,7 @@ def _at_once(p, reduction, types, channel, elements, lanes, merge):
 def _watch(p, reduction, types, channel, lanes):
     """Whether zeros of both signs are looked for; keys tell which one is the first."""
     if channel or not reduction.signed_zeros(types.x):
-        blind = {"watch": taken.ignore_row, "tell": taken.ignore}
+        blind = {"watch": taken.ignore_row, "watch_columns": taken.ignore_columns, "tell": taken.ignore}
         return blind | {"noticed": taken.as_is_of, "noticed_row": taken.as_is_row}
     bits = ("lesser_bits", "lesser_unsigned_bits", "any_negative_zero", "any_positive_zero")
     names = {n: getattr(p, n) for n in (*bits, "pick")}

@@ -227,7 +227,7 @@ class _Traced:
 
 
 def _trace(function, context, builder, arg_types, values, result):
-    """Emit a straight-line function by running it: primitives that it calls emit their instructions into `builder`."""
+    """Emit a straight-line function by running it: primitives that it calls, or is given, emit their instructions into `builder`."""
 
     def pack(value):
         if isinstance(value, tuple):
@@ -239,21 +239,24 @@ def _trace(function, context, builder, arg_types, values, result):
         return value
 
     def unpack(kind, value):
+        if isinstance(kind, _Primitive):
+            return calling(kind)
         if isinstance(kind, types.BaseTuple):
             return tuple(unpack(t, builder.extract_value(value, i)) for i, t in enumerate(kind))
         return _Traced(builder, kind, value)
 
-    def calling(primitive):
+    def calling(kind):
         def call(*args):
             args = [pack(a) for a in args]
-            signature_, codegen = primitive._defn(None, *(a.type for a in args))
+            signature_, codegen = kind.define(None, *(a.type for a in args))
             value = codegen(context, builder, signature_, [a.value for a in args])
             return unpack(signature_.return_type, value)
 
+        call.type, call.value = kind, context.get_dummy_value()  # it may be handed on
         return call
 
     space = {n: function.__globals__[n] for n in function.__code__.co_names if n in function.__globals__}
-    space = {n: calling(v) if hasattr(v, "_defn") else v for n, v in space.items()}
+    space = {n: calling(v._numba_type_) if isinstance(v, Primitive) else v for n, v in space.items()}
     run = FunctionType(function.__code__, space, function.__name__)
     returned = run(*(unpack(t, v) for t, v in zip(arg_types, values, strict=True)))
     return context.get_dummy_value() if result is types.void else pack(returned).value

@@ -66,12 +66,12 @@ def spot(low, high, places, key) -> "acc":
     return permute(low[0], at, high[0]), key_add(permute_k(low[1], at, high[1]), key)
 
 
-def even(low, high) -> "acc":
-    return evens(low[0], high[0]), evens(low[1], high[1])
+def shuffled(low, high, lanes) -> "acc":
+    return lanes(low[0], high[0]), lanes(low[1], high[1])
 
 
-def odd(low, high, key) -> "acc":
-    return odds(low[0], high[0]), key_add(odds(low[1], high[1]), key)
+def in_column(acc, key) -> "same":
+    return acc[0], key_add(acc[1], key)
 
 
 def merge(acc, new) -> "same":

@@ -69,12 +69,12 @@ def spot(low, high, places, key) -> "acc":
     return permute(low[0], at, high[0]), permute_k(low[1], at, high[1])
 
 
-def even(low, high) -> "acc":
-    return evens(low[0], high[0]), evens(low[1], high[1])
+def shuffled(low, high, lanes) -> "acc":
+    return lanes(low[0], high[0]), lanes(low[1], high[1])
 
 
-def odd(low, high, key) -> "acc":
-    return odds(low[0], high[0]), odds(low[1], high[1])
+def in_column(acc, key) -> "same":
+    return acc
 
 
 def numbered(acc) -> "same":

@@ -74,7 +74,7 @@ def vertical(taps, count, source, step, streams, row, span, at, n, groups, x_gro
 
 
 def merge_rows(taps, count, source, row, span, at, n, least) -> "acc":
-    """All taps of a vector at once, in a register; the first three, nearly always all, without a loop or a reload of the list.
+    """All taps of a vector at once, in a register.
 
     The last vector overlaps its neighbour: there is no scalar tail.
     """
@@ -90,20 +90,28 @@ def merge_rows(taps, count, source, row, span, at, n, least) -> "acc":
             push(row, span, at + i, acc)
         return least
     a, b, c = source + word(taps, 0), source + word(taps, 2), source + word(taps, 4)
-    a_key, b_key, c_key = word(taps, 1), word(taps, 3), word(taps, 5)
     for j in range(0, n, LANES):
         i = min(j, n - LANES)
-        acc = tap(a + i * X_SIZE, a_key)
-        if count > 2:
-            acc = merge_3_later(acc, tap(b + i * X_SIZE, b_key), tap(c + i * X_SIZE, c_key))
-            for t in range(3, count):
-                here = source + i * X_SIZE
-                acc = merge_later(acc, tap(here + word(taps, 2 * t), word(taps, 2 * t + 1)))
-        elif count > 1:
-            acc = merge_later(acc, tap(b + i * X_SIZE, b_key))
+        acc = merged(taps, count, source, a, b, c, i * X_SIZE)
         push(row, span, at + i, acc)
         least = noticed(least, acc)
     return least
+
+
+def merged(taps, count, source, a, b, c, at) -> "acc":
+    """All rows of a vector of columns, `at` bytes behind the first; the first three, nearly always all, without a loop or a reload of the list."""
+    acc = tap(a + at, word(taps, 1))
+    if count > 2:
+        acc = merge_3_later(acc, tap(b + at, word(taps, 3)), tap(c + at, word(taps, 5)))
+        here = source + at
+        for t in range(4, count, 2):
+            second = tap(here + word(taps, 2 * t - 2), word(taps, 2 * t - 1))
+            acc = merge_3_later(acc, second, tap(here + word(taps, 2 * t), word(taps, 2 * t + 1)))
+        if count & 1 == 0:
+            acc = merge_later(acc, tap(here + word(taps, 2 * count - 2), word(taps, 2 * count - 1)))
+    elif count > 1:
+        acc = merge_later(acc, tap(b + at, word(taps, 3)))
+    return acc
 
 
 def first_row(source, key, row, span, at, n):
@@ -179,48 +187,19 @@ def window(row, span, i, taps, step, key) -> "acc":
 def pairs(row, span, i, taps, step, key) -> "acc":
     """The same for windows that start two elements apart: every other lane of two vectors."""
     low, high = pull(row, span, i, 0), pull(row, span, i + LANES, 0)
-    acc = even(low, high)
+    acc = shuffled(low, high, evens)
     if step == 1 and taps > 2:
-        acc = merge_3(acc, odd(low, high, key), pair(row, span, i + 2, 2 * key))
+        acc = merge_3(acc, in_column(shuffled(low, high, odds), key), pair(row, span, i + 2, 2 * key))
         for t in range(3, taps):
             acc = merge(acc, pair(row, span, i + t, t * key))
     elif taps > 1:
         if step == 1:
-            acc = merge(acc, odd(low, high, key))
+            acc = merge(acc, in_column(shuffled(low, high, odds), key))
         else:
             acc = merge(acc, pair(row, span, i + step, key))
         for t in range(2, taps):
             acc = merge(acc, pair(row, span, i + t * step, t * key))
     return acc
-
-
-def merged(taps, count, source) -> "acc":
-    """All taps of a vector, from x itself."""
-    acc = tap(source + word(taps, 0), word(taps, 1))
-    if count > 1:
-        acc = merge_later(acc, tap(source + word(taps, 2), word(taps, 3)))
-        for t in range(2, count):
-            acc = merge_later(acc, tap(source + word(taps, 2 * t), word(taps, 2 * t + 1)))
-    return acc
-
-
-def two_columns(taps, count, source, key) -> "acc":
-    """A vector of windows of two columns side by side."""
-    low, high = merged(taps, count, source), merged(taps, count, source + LANES * X_SIZE)
-    return merge(even(low, high), odd(low, high, key))
-
-
-def fused_pairs(args, taps, count, source, y, keys, groups, n, rows, divisors):
-    """Both stages of windows of two columns side by side at once: nothing is needed twice, and memory is read without a pause."""
-    key = word(args, KEY_W)
-    for _ in range(groups):
-        for j in range(0, n, LANES):
-            i = min(j, n - LANES)
-            acc = two_columns(taps, count, source + 2 * i * X_SIZE, key)
-            emit(y, keys, i, acc, divisor_from(rows, divisors + i * D_SIZE))
-        source += word(args, X_PASS)
-        y += word(args, Y_PASS)
-        keys += word(args, K_PASS)
 
 
 def take_spaced(args, row, span, line, line_span, first, n, taps, step, key):
@@ -238,7 +217,7 @@ def take_spaced(args, row, span, line, line_span, first, n, taps, step, key):
 
 
 def pair(row, span, i, key) -> "acc":
-    return even(pull(row, span, i, key), pull(row, span, i + LANES, key))
+    return shuffled(pull(row, span, i, key), pull(row, span, i + LANES, key), evens)
 
 
 def horizontal(
@@ -446,11 +425,6 @@ def sweep(
         if runs:  # a pass does several rows of one plane, not one row of several planes
             groups = min(min(word(runs, h), word(args, ROWS)), last - h)
         rows = word(word(args, D_TABLE) + od * 32, EXTENT) * word(word(args, H_TABLE) + h * 32, EXTENT)
-        if word(args, ALONE) and count > 0:
-            to, to_keys = y + h * word(args, Y_H), keys + h * word(args, K_H)
-            fused_pairs(args, taps, count, source, to, to_keys, groups, out_columns, rows, divisors)
-            h += groups if runs else 1
-            continue
         least = fill_row(args, taps, count, source, row, span, at, columns, inner, groups)
         if count > 1:
             watch(args, least, row, span, (groups - 1) * word(args, PITCH) + needed * inner)
@@ -533,7 +507,7 @@ def band(shared, slot, first_item, last_item):
         left = min(max(first * up - up_before - begin, 0), needed)
         right = min(left + columns, needed) if up == 1 else left
         if item == first_item or word(args, TILES_W) > 1:  # else nobody has written there since
-            for k in range(max(word(args, GROUP), word(args, ROWS))):
+            for k in range(word(args, SCRATCH_ROWS)):
                 base = k * word(args, PITCH)
                 clear(row, span, base, base + left * inner)
                 clear(row, span, base + right * inner, base + word(args, PITCH))

@@ -375,15 +375,19 @@ def pick(tc, mask, x, y):
     return x(mask, x, y), lambda ctx, b, sig, args: b.select(*args)
 
 
-def _shuffle(first):
+def _shuffle(lane):
+    """The lanes lane(k, n) of two vectors of n lanes, one behind the other."""
+
     def emit(b, signed, x, y):
-        mask = ir.Constant(ir.VectorType(I32, x.type.count), [2 * k + first for k in range(x.type.count)])
-        return b.shuffle_vector(x, y, mask)
+        n = x.type.count
+        return b.shuffle_vector(x, y, ir.Constant(ir.VectorType(I32, n), [lane(k, n) for k in range(n)]))
 
     return _generic(emit)
 
 
-evens, odds = _shuffle(0), _shuffle(1)
+evens, odds = _shuffle(lambda k, n: 2 * k), _shuffle(lambda k, n: 2 * k + 1)
+moved_up, moved_up_2, moved_up_3 = (_shuffle(lambda k, n, s=s: n - s + k) for s in (1, 2, 3))
+moved_down, moved_down_2, moved_down_3 = (_shuffle(lambda k, n, s=s: k + s) for s in (1, 2, 3))
 
 
 def _scan(backward):
@@ -404,17 +408,8 @@ def _scan(backward):
 sums_to, sums_from = _scan(False), _scan(True)
 
 
-def _interleave(high):
-    def emit(b, signed, x, y):
-        n = x.type.count
-        half = range(n // 2, n) if high else range(n // 2)
-        mask = ir.Constant(ir.VectorType(I32, n), [k + n * second for k in half for second in (0, 1)])
-        return b.shuffle_vector(x, y, mask)
-
-    return _generic(emit)
-
-
-zip_low, zip_high = _interleave(False), _interleave(True)
+zip_low = _shuffle(lambda k, n: k // 2 + n * (k % 2))
+zip_high = _shuffle(lambda k, n: (n + k) // 2 + n * (k % 2))
 
 
 @intrinsic
@@ -468,6 +463,11 @@ def _store(b, addr, v):
     s.align = 1
 
 
+def masks(size):
+    """Whether masked loads and stores of elements of `size` bytes are instructions."""
+    return _native_masks(8 * size)
+
+
 def _native_masks(bits):
     """Whether masked loads and stores of such elements are instructions (else LLVM makes a branch per lane)."""
     if has_feature("avx512vl") and has_feature("avx512bw"):
@@ -475,9 +475,15 @@ def _native_masks(bits):
     return bits >= 32 and has_feature("avx2")
 
 
-def _lane_mask(b, n, lanes):
-    iota = ir.Constant(ir.VectorType(I32, lanes), list(range(lanes)))
-    return b.icmp_signed("<", iota, _splat(b, b.trunc(n, I32), lanes))
+def _lane_mask(b, n, lanes, bits=32):
+    """The first n lanes; with fewer `bits`, in which n fits, as one comparison where elements are as small."""
+    kind_ = ir.IntType(min(bits, 32))
+    iota = ir.Constant(ir.VectorType(kind_, lanes), list(range(lanes)))
+    return b.icmp_signed("<", iota, _splat(b, b.trunc(n, kind_), lanes))
+
+
+def _mask_of_elements(b, n, vector):
+    return _lane_mask(b, n, vector.count, _bits(vector.element))
 
 
 def _masked(b, kind_, vector, args):
@@ -510,7 +516,7 @@ def _each_lane(b, n, body):
 
 def _load_n(b, addr, n, vector, fill):
     if _native_masks(_bits(vector.element)):
-        return _masked(b, "load", vector, [_pointer(b, addr, vector), _lane_mask(b, n, vector.count), fill])
+        return _masked(b, "load", vector, [_pointer(b, addr, vector), _mask_of_elements(b, n, vector), fill])
     element = vector.element
     with b.goto_entry_block():
         room = b.alloca(vector)
@@ -529,7 +535,7 @@ def _load_n(b, addr, n, vector, fill):
 def _store_n(b, addr, v, n):
     vector = v.type
     if _native_masks(_bits(vector.element)):
-        _masked(b, "store", vector, [v, _pointer(b, addr, vector), _lane_mask(b, n, vector.count)])
+        _masked(b, "store", vector, [v, _pointer(b, addr, vector), _mask_of_elements(b, n, vector)])
         return
     element = vector.element
     with b.goto_entry_block():
@@ -620,7 +626,7 @@ def partial_loader(stored, loaded, lanes, fill):
             v = convert(b, _load_n(b, args[0], args[1], vector, zero), stored, loaded)
             if fill == 0:
                 return v
-            return b.select(_lane_mask(b, args[1], lanes), v, _constant(b, wide, wide.element, fill))
+            return b.select(_mask_of_elements(b, args[1], vector), v, _constant(b, wide, wide.element, fill))
 
         return result(address, types.int64), codegen
 

@@ -129,6 +129,10 @@ def ignore_row(args, least, row, span, n):
     pass
 
 
+def ignore_columns(args, least, taps, count, source, columns):
+    pass
+
+
 def ignore_n(addr, v, n):
     pass
 

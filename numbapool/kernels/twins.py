@@ -188,6 +188,14 @@ def odds(x, y):
     return np.concatenate([x, y])[1::2]
 
 
+def _moved(up):
+    return lambda x, y: np.concatenate([x, y])[up % len(x) :][: len(x)]
+
+
+moved_up, moved_up_2, moved_up_3 = (_moved(-s) for s in (1, 2, 3))
+moved_down, moved_down_2, moved_down_3 = (_moved(s) for s in (1, 2, 3))
+
+
 def _zipped(x, y):
     return np.stack([x, y], axis=-1).ravel()
 
@@ -204,6 +212,10 @@ REGISTER = 32
 
 
 def permutes(size):
+    return True
+
+
+def masks(size):
     return True
 
 

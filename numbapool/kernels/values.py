@@ -59,12 +59,14 @@ def spot(low, high, places, key) -> "acc":
     return permute(low, load_places(places), high)
 
 
-def even(low, high) -> "acc":
-    return evens(low, high)
+def shuffled(low, high, lanes) -> "acc":
+    """Those lanes of two vectors, one behind the other, that a primitive takes."""
+    return lanes(low, high)
 
 
-def odd(low, high, key) -> "acc":
-    return odds(low, high)
+def in_column(acc, key) -> "same":
+    """Of the tap along W whose key is this."""
+    return acc
 
 
 def spaced_low(acc) -> "acc":

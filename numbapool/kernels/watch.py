@@ -45,15 +45,11 @@ def doubt(args):
         set_word(word(args, DOUBTS), 0, 1)
 
 
-def two_columns(taps, count, source, key) -> "acc":
-    """Windows of two columns side by side in the order of their elements, row by row, which leaves no doubt."""
-    acc = columns_of_row(taps, 0, source, key)
-    for t in range(1, count):
-        acc = merge_later(acc, columns_of_row(taps, t, source, key))
-    return acc
-
-
-def columns_of_row(taps, t, source, key) -> "acc":
-    here = source + word(taps, 2 * t)
-    low, high = tap(here, 0), tap(here + LANES * X_SIZE, 0)
-    return merge(even(low, high), odd(low, high, key))
+def watch_columns(args, least, taps, count, source, columns):
+    """The same for a row whose columns were merged in registers: they are merged again."""
+    if any_negative_zero(least):
+        least = nothing()
+        for i in range(0, columns, LANES):
+            least = lesser_unsigned_bits(least, merged_n(taps, count, source + i * X_SIZE, columns - i))
+        if any_positive_zero(least):
+            doubt(args)

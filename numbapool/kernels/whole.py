@@ -62,7 +62,7 @@ def add_stack(stack, span, done, row, row_span, at):
 
 def two(low, high) -> "acc":
     """Neighbouring lanes merged: the first half of the lanes is of one vector, the second of the other."""
-    return merge(even(low, high), odd(low, high, 0))
+    return merge(shuffled(low, high, evens), shuffled(low, high, odds))
 
 
 def fold(row, span, n):

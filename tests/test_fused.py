@@ -1,0 +1,79 @@
+"""Windows along W that are merged in registers: every width around whole vectors, every padding, rows cut into tiles."""
+
+import numpy as np
+import pytest
+from cases import array
+
+import numbapool as nbp
+from numbapool.kernels import build, primitives
+from numbapool.testing import check
+
+WINDOWS = [(2, 1), (3, 1), (5, 1), (7, 1), (2, 2), (3, 2)]
+WIDTHS = [1, 2, 3, 5, 8, 15, 17, 18, 31, 32, 33, 34, 35, 48, 49, 50, 63, 64, 65, 129]
+
+
+@pytest.fixture(autouse=True)
+def native(permute):
+    permute(True)
+
+
+def given(dtype, *shape):
+    """Zeros of both signs and a few that are not finite, where there are such."""
+    x = array(shape, dtype)
+    if np.dtype(dtype).kind == "f":
+        spots = np.random.default_rng(3).random(shape)
+        x[spots < 0.2] = 0
+        x[spots < 0.1] = -0.0
+        x[spots > 0.97] = np.inf
+        x[spots > 0.98] = np.nan
+    return x
+
+
+@pytest.mark.parametrize(
+    "op, dtype, indices",
+    [("max", "f4", False), ("max", "f4", True), ("min", "u1", False), ("avg", "f4", False), ("sum", "i2", False), ("max", "f2", False)],
+)  # fmt: skip
+@pytest.mark.parametrize("kernel, stride", WINDOWS)
+def test_widths(op, dtype, indices, kernel, stride):
+    options = {"return_indices": True} if indices else {}
+    for width in WIDTHS:
+        for padding in range(kernel // 2 + 1):
+            if width + 2 * padding >= kernel:
+                for ceil in (False, True):
+                    x = given(dtype, 2, 5, width)
+                    args = (3, kernel), (2, stride), (1, padding)
+                    check(f"{op}_pool2d", x, *args, **options, ceil_mode=ceil)
+    if primitives.masks(np.dtype(dtype).itemsize):
+        assert any("fused" in k.name for k in build.kernels())
+
+
+@pytest.mark.parametrize("kernel, stride", WINDOWS)
+def test_tiles(kernel, stride):
+    """The first windows of a tile begin within x."""
+    for padding in {0, kernel // 2}:
+        x = given("f4", 3, 20011)
+        check("max_pool1d", x, kernel, stride, padding)
+        check("max_pool2d", x, (2, kernel), (1, stride), (0, padding))
+
+
+def test_three_axes_and_orders():
+    """Tall windows, of several planes, of an array in any order."""
+    for shape, args in (
+        ((4, 9, 37), ((2, 6, 3), (1, 1, 2), (1, 3, 1))),
+        ((3, 12, 50), ((3, 7, 5), 1, (0, 2, 2))),
+    ):
+        for order in ((0, 1, 2), (1, 0, 2), (2, 1, 0)):
+            x = given("f4", *shape).transpose(order).copy().transpose(np.argsort(order))
+            check("max_pool3d", x[None], *args)
+
+
+def test_gradients_of_means():
+    """Where the stride is 1 the gradient of a mean is a mean of dy, whose windows reach over its ends."""
+    x = array((2, 9, 40))
+    for kernel, padding in (2, 0), (2, 1), (3, 0), (3, 1):
+        y, pullback = nbp.vjp(nbp.avg_pool2d, x, (1, kernel), 1, (0, padding))
+        dy = array(y.shape, seed=1)
+        wide = np.zeros((2, 9, 40 + 2 * padding))
+        for k in range(kernel):
+            wide[..., k : k + y.shape[-1]] += dy / kernel
+        np.testing.assert_allclose(pullback(dy), wide[..., padding : 40 + padding], rtol=1e-5, atol=1e-6)
