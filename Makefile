@@ -12,7 +12,7 @@ GPU_ARGS ?=
 bin := $(VENV)/bin
 pip := $(bin)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test cuda-test gpu peers bench lint format docs asv-smoke clean
+.PHONY: demo test slow cuda-test gpu peers bench lint format docs asv-smoke clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -20,6 +20,10 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.test
 	$(bin)/python -m pytest -n auto $(PYTEST_ARGS)
+
+# What `make test` leaves out: every dtype through every kernel, every order of a norm, every pair of dtypes.
+slow: $(VENV)/.test
+	$(bin)/python -m pytest -n auto --slow -m slow --ignore tests/test_cuda.py $(PYTEST_ARGS)
 
 # The CUDA backend without a GPU: the simulator, and every kernel compiled to PTX.
 cuda-test: $(VENV)/.test $(VENV)/.cuda12

@@ -11,8 +11,8 @@ OPS = ("max", "min", "avg", "sum")
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 DTYPES = ("bool", *INTEGERS, *FLOATS)
-# Every dtype goes through the kernels for small windows. Through all others go these: compiling takes a second or two
-# a kernel, and what differs between two integer dtypes is seen in the small ones. (`--slow` runs all of them.)
+# Every dtype goes through the kernels for small windows of max and avg. Through all others go these: compiling takes about a second
+# a kernel, and what differs between two integer dtypes, or max and min, is seen in the small ones. (`--slow` runs all of them.)
 COMMON = ("uint8", "float16", "float32", "float64")
 THOROUGH = {
     "max": (*COMMON, "int64", "bfloat16"),
@@ -20,6 +20,20 @@ THOROUGH = {
     "avg": (*COMMON, "int64", "uint64", "bfloat16"),
     "sum": (*COMMON, "int64", "uint64", "bool"),
 }
+
+
+def slow_but(kept, values):
+    """Parameters of a test, those that are not `kept` only with --slow."""
+    mark = pytest.mark.slow
+    return [
+        v if v in kept else pytest.param(*(v if isinstance(v, tuple) else (v,)), marks=mark) for v in values
+    ]
+
+
+EACH = slow_but(
+    [(op, d) for op in OPS for d in (DTYPES if op in ("max", "avg") else THOROUGH[op])],
+    [(op, d) for op in OPS for d in DTYPES],
+)
 FUNCTIONS = tuple(f"{op}_pool{n}d" for op in OPS for n in (1, 2, 3))
 
 

@@ -4,7 +4,7 @@ import inspect
 
 import numpy as np
 import pytest
-from cases import DTYPES, FLOATS, THOROUGH, array, same_bits
+from cases import DTYPES, FLOATS, THOROUGH, array, same_bits, slow_but
 
 import numbapool as nbp
 from numbapool.testing import check, check_vjp, gradcheck
@@ -35,11 +35,6 @@ GLOBAL_CASES = [
 ]  # fmt: skip
 
 
-def _slow_but(kept):
-    """All dtypes, those that are not `kept` only with --slow: every kernel takes a second or two to compile."""
-    return [pytest.param(d, marks=() if d in kept else pytest.mark.slow) for d in DTYPES]
-
-
 def _dy(y, dtype="float32"):
     return array((y[0] if isinstance(y, tuple) else y).shape, dtype, seed=1)
 
@@ -60,7 +55,7 @@ def test_adaptive(n, shape, size, axes):
             check_vjp(f"adaptive_{op}_pool{n}d", x, (size,), {"axes": axes}, dy)
 
 
-@pytest.mark.parametrize("dtype", _slow_but(("bool", "int8", "int64", "uint8", *FLOATS)))
+@pytest.mark.parametrize("dtype", slow_but(("bool", "int8", "int64", "uint8", *FLOATS), DTYPES))
 def test_adaptive_dtype(dtype):
     for n, shape, size, axes in SOME:
         x = array(shape, dtype, "ties")
@@ -114,7 +109,7 @@ def test_global(shape, axes, keepdims):
 
 @pytest.mark.parametrize(
     ("op", "dtype"),
-    [pytest.param(op, *d.values, marks=d.marks) for op in GLOBALS for d in _slow_but(THOROUGH[op])],
+    slow_but([(op, d) for op in GLOBALS for d in THOROUGH[op]], [(op, d) for op in GLOBALS for d in DTYPES]),
 )
 def test_global_dtype(op, dtype):
     for shape, axes in GLOBAL_CASES[:4]:

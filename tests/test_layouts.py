@@ -4,7 +4,7 @@ import mmap
 
 import numpy as np
 import pytest
-from cases import DTYPES, FUNCTIONS, KERNEL_PATHS, OPS, Case, array, dtype_of, same_bits
+from cases import EACH, FUNCTIONS, KERNEL_PATHS, OPS, Case, array, dtype_of, same_bits
 
 import numbapool as nbp
 from numbapool.testing import bounds, check, reference
@@ -82,8 +82,7 @@ def test_layout(op, layout):
             check(case.function(op), view, **case.options(op), return_indices=True)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize(("op", "dtype"), EACH)
 def test_layout_and_dtype(op, dtype):
     for layout in ("fortran", "step_3_2", "reversed", "field", "swapped"):
         if dtype == "bfloat16" and layout in ("swapped", "field"):
@@ -257,8 +256,7 @@ def test_out_with_indices(fn, layout):
     assert same_bits(got[1], index)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize(("op", "dtype"), EACH)
 def test_out_and_dtype(op, dtype):
     x = array((2, 11, 43), dtype, "ties")
     plain = getattr(nbp, f"{op}_pool2d")(x, 3, 2, 1)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from cases import array, same_bits
+from cases import array, same_bits, slow_but
 
 import numbapool as nbp
 from numbapool import request, windows
@@ -31,8 +31,17 @@ OPTIONS = ["", "omit", "where", "where omit"]
 
 @pytest.mark.parametrize(
     ("op", "names"),
-    [(op, names) for op in ("max", "avg", "sum") for names in OPTIONS]
-    + [(op, "weights where") for op in ("avg", "sum")],
+    slow_but(
+        [
+            *(("max", n) for n in OPTIONS),
+            ("avg", "where"),
+            ("avg", "weights where"),
+            ("sum", ""),
+            ("sum", "where omit"),
+        ],
+        [(op, n) for op in ("max", "avg", "sum") for n in OPTIONS]
+        + [(op, "weights where") for op in ("avg", "sum")],
+    ),
 )
 def test_window(op, names):
     fn = f"{op}_pool1d"

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from cases import KERNEL_PATHS, array, same_bits
+from cases import KERNEL_PATHS, array, same_bits, slow_but
 
 import numbapool as nbp
 from numbapool.backends import backward
@@ -12,10 +12,6 @@ inf, nan = np.inf, np.nan
 ORDERS = (1, 2, 3, 0.5, 2.5, -1, inf, -inf)  # each of them is compiled for itself
 USUAL = (2, -1, inf)
 PATHS = [KERNEL_PATHS[i] for i in (0, 2, 4, 8, 10, 12, 20)]
-
-
-def orders(usual):
-    return [n if n in usual else pytest.param(n, marks=pytest.mark.slow) for n in ORDERS]
 
 
 def _check(case, norm, x, **made):
@@ -32,13 +28,13 @@ def test_two(case):
     _check(case, 2, array(case.shape))
 
 
-@pytest.mark.parametrize("norm", orders((*USUAL, 1, 0.5, -inf)))
+@pytest.mark.parametrize("norm", slow_but((*USUAL, 1, 0.5), ORDERS))
 def test_orders(norm):
     for case in PATHS[:4] if norm in (2, inf) else PATHS[:2]:
         _check(case, norm, array(case.shape, kind="ties"))  # zeros among them
 
 
-@pytest.mark.parametrize("norm", orders(USUAL))
+@pytest.mark.parametrize("norm", slow_but((2, inf), ORDERS))
 def test_orders_of_what_is_there(norm):
     for case in PATHS[:4] if norm == 2 else PATHS[:2]:
         x = array(case.shape)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from cases import DTYPES, FLOATS, KERNEL_PATHS, OPS, array, dtype_of, same_bits
+from cases import DTYPES, FLOATS, KERNEL_PATHS, OPS, array, dtype_of, same_bits, slow_but
 
 import numbapool as nbp
 from numbapool.testing import check, check_vjp, gradcheck, reference
@@ -73,34 +73,45 @@ def _both(op, case, x, made, dy_dtype=None):
     return y
 
 
-@pytest.mark.parametrize("names", ["omit", "where", "where omit"])
+USUAL = [
+    ("max", "omit"),
+    ("sum", "omit"),
+    ("min", "where"),
+    ("avg", "where"),
+    ("max", "where omit"),
+    ("avg", "where omit"),
+]
+
+
+@pytest.mark.parametrize(
+    ("op", "names"), slow_but(USUAL, [(op, n) for op in OPS for n in ("omit", "where", "where omit")])
+)
 @pytest.mark.parametrize("case", KERNEL_PATHS, ids=lambda c: c.id)
-def test_paths(case, names):
+def test_paths(case, op, names):
     x = holes(case.shape)
-    for op in ("max", "avg", "sum") if names == "where omit" else OPS:
-        _both(op, case, x, options(x, names))
+    _both(op, case, x, options(x, names))
 
 
-@pytest.mark.parametrize("names", ["weights", "weights omit", "weights where"])
+WEIGHTED = [("avg", "weights"), ("sum", "weights"), ("avg", "weights omit"), ("sum", "weights where")]
+
+
+@pytest.mark.parametrize(
+    ("op", "names"),
+    slow_but(WEIGHTED, [(op, f"weights{n}") for op in ("avg", "sum") for n in ("", " omit", " where")]),
+)
 @pytest.mark.parametrize("case", KERNEL_PATHS[::3], ids=lambda c: c.id)
-def test_weighted_paths(case, names):
+def test_weighted_paths(case, op, names):
     x = array(case.shape) if names == "weights" else holes(case.shape, infinite=False)
-    for op in ("avg", "sum"):
-        _both(op, case, x, options(x, names))
+    _both(op, case, x, options(x, names))
 
 
 SMALL = [KERNEL_PATHS[i] for i in (0, 2, 8, 11, 12, 20)]
 
 
-def _some(pairs, kept):
-    """Every kernel takes a second or two to compile: all pairs only with --slow."""
-    return [p if p in kept else pytest.param(*p, marks=pytest.mark.slow) for p in pairs]
+KEPT = [("max", "float16"), ("min", "int8"), ("avg", "uint8")]
 
 
-KEPT = [("max", "float16"), ("min", "int8"), ("avg", "uint8"), ("avg", "bfloat16")]
-
-
-@pytest.mark.parametrize(("op", "dtype"), _some([(op, d) for op in OPS for d in DTYPES], KEPT))
+@pytest.mark.parametrize(("op", "dtype"), slow_but(KEPT, [(op, d) for op in OPS for d in DTYPES]))
 def test_dtypes(op, dtype):
     for case in SMALL[:3]:
         x = holes(case.shape, dtype, "ties")
@@ -118,7 +129,9 @@ DIAGONAL = [
 ]
 
 
-@pytest.mark.parametrize(("dtype", "weight"), _some([(d, w) for d in DTYPES for w in WEIGHTS], DIAGONAL))
+@pytest.mark.parametrize(
+    ("dtype", "weight"), slow_but(DIAGONAL[:3], [(d, w) for d in DTYPES for w in WEIGHTS])
+)
 def test_weight_dtypes(dtype, weight):
     case = SMALL[0]
     x = array(case.shape, dtype, "ties")
