@@ -19,7 +19,7 @@ demo: $(VENV)/.demo
 	$(bin)/python -m numbapool demo $(DEMO_ARGS)
 
 test: $(VENV)/.test
-	$(bin)/python -m pytest -n auto $(PYTEST_ARGS)
+	$(bin)/python -m pytest -n auto --ignore tests/test_cuda.py $(PYTEST_ARGS)
 
 # What `make test` leaves out: every dtype through every kernel, every order of a norm, every pair of dtypes.
 slow: $(VENV)/.test

@@ -114,14 +114,19 @@ def _spread(mean, request, dy, dx, name, divisor=None):
     if dy.size == 0 or dx.size == 0:
         dx[...] = 0
         return dx
-    if dy.dtype == dx.dtype and dx.dtype.itemsize > 2 and all(_whole(w) for w in request.windows):
-        extents = prod(w.extent for w in request.windows)
-        with np.errstate(all="ignore"):
-            np.copyto(dx, dy / dx.dtype.type(divisor or extents) if mean else dy)
-        return dx
-    plan = gradient_plans.summing(
-        mean, dx.shape, dx.strides, name, request.axes, request.windows, dtypes.name_of(dy.dtype), divisor, dy.strides
-    )  # fmt: skip
+    plan, dy_name = None, dtypes.name_of(dy.dtype)
+    if all(_whole(w) for w in request.windows):
+        share = (divisor or prod(w.extent for w in request.windows)) if mean else 1
+        plan = gradient_plans.filling(
+            dx.shape, dx.strides, name, request.axes, request.windows, dy_name, share, dy.strides
+        )
+        if plan is None and dy.dtype == dx.dtype and dx.dtype.itemsize > 2:
+            with np.errstate(all="ignore"):
+                np.copyto(dx, dy / dx.dtype.type(share) if mean else dy)
+            return dx
+    plan = plan or gradient_plans.summing(
+        mean, dx.shape, dx.strides, name, request.axes, request.windows, dy_name, divisor, dy.strides
+    )
     plan.run(dy, dx)
     return dx
 

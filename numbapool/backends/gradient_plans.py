@@ -164,6 +164,25 @@ def _reversed(windows):
     )
 
 
+@lru_cache(maxsize=512)
+def filling(shape, strides, x_name, axes, windows, dy_name, divisor, dy_strides):
+    """The plan of the backward of a sum over whole planes, divided by this; None where a plane's elements do not lie one behind the other in memory."""
+    from numbapool.kernels import bind, fill
+
+    view, roles = _backward_view(shape, strides, axes, windows, dy_strides, ())
+    if not _is_onehot(view, roles, "positions", dtypes.itemsize(x_name)):
+        return None
+    types = AVG.types(dy_name, x_name, False)
+    kernel = build.kernel(fill, lambda: bind.fill(types), kernel_name("avg", "fill", types))
+    n = size_of([v.size for v in roles])
+    fields, items = in_groups(view, "YX", n * dtypes.itemsize(x_name))
+    divisors = np.full(bind.lanes_of(types, None), divisor, types.end)
+    fields |= {"RUN": n, "W_DIVISORS": address(divisors)}
+    return assemble(
+        kernel, fields, [divisors, view.tables], items, Room(), size_of(shape) * dtypes.itemsize(x_name)
+    )
+
+
 def _is_onehot(view, roles, key, item):
     """Whether every plane has one window, whose elements are numbered as they lie in memory, one behind the other."""
     step = item

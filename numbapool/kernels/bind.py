@@ -208,6 +208,13 @@ def narrow(reduction, types, channel=None, saves=False, elements=reductions.ALL,
     return names
 
 
+def fill(types):
+    """Binding of the gradient of sums with one window a plane."""
+    from numbapool.kernels import primitives as p
+
+    return forward(reductions.AVG, types) | {"splat_a": p.splatter(types.acc, lanes_of(types, None))}
+
+
 def onehot(types):
     """Binding of the gradient of selecting reductions with one window a plane."""
     from numbapool.kernels import primitives as p

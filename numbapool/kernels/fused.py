@@ -39,7 +39,10 @@ def two_apart(taps, count, source, columns, last, y, keys, n, window, key, rows,
     """
     least = nothing()
     a, b, c = source + word(taps, 0), source + word(taps, 2), source + word(taps, 4)
-    for i in range(0, n, LANES):
+    # Windows of two columns take nothing from the vector before, so the last one may overlap it, without a mask.
+    latest = n - LANES if window == 2 and n >= LANES else n
+    for j in range(0, n, LANES):
+        i = min(j, latest)
         at, left = 2 * i * X_SIZE, columns - 2 * i
         if left >= LANES:
             low = merged(taps, count, source, a, b, c, at)
