@@ -5,6 +5,7 @@ import pytest
 from cases import array
 
 import numbapool as nbp
+from numbapool.backends import narrow_plans, plans
 from numbapool.kernels import build, primitives
 from numbapool.testing import check
 
@@ -13,8 +14,15 @@ WIDTHS = [1, 2, 3, 5, 8, 15, 17, 18, 31, 32, 33, 34, 35, 48, 49, 50, 63, 64, 65,
 
 
 @pytest.fixture(autouse=True)
-def native(permute):
+def native(permute, monkeypatch):
+    """Small planes as well: they have another kernel, if they are not too tall for it."""
     permute(True)
+    monkeypatch.setattr(narrow_plans, "fits", lambda *a: False)
+    for plan in plans._form, plans.forward:
+        plan.cache_clear()
+    yield
+    for plan in plans._form, plans.forward:
+        plan.cache_clear()
 
 
 def given(dtype, *shape):
@@ -44,7 +52,7 @@ def test_widths(op, dtype, indices, kernel, stride):
                     args = (3, kernel), (2, stride), (1, padding)
                     check(f"{op}_pool2d", x, *args, **options, ceil_mode=ceil)
     if primitives.masks(np.dtype(dtype).itemsize):
-        assert any("fused" in k.name for k in build.kernels())
+        assert any(f"{op}_fused_{np.dtype(dtype).name}" in k.name for k in build.kernels())
 
 
 @pytest.mark.parametrize("kernel, stride", WINDOWS)
@@ -65,6 +73,19 @@ def test_three_axes_and_orders():
         for order in ((0, 1, 2), (1, 0, 2), (2, 1, 0)):
             x = given("f4", *shape).transpose(order).copy().transpose(np.argsort(order))
             check("max_pool3d", x[None], *args)
+
+
+def test_many_planes_of_few_rows():
+    """Several planes are an item of work."""
+    for shape, args in [((3001, 18), (2, 2)), ((999, 40), (3, 2, 1)), ((40, 7, 100), (5, 1, 2))]:
+        check("max_pool1d", given("f4", *shape), *args)
+    for shape, args in [
+        ((700, 2, 20), (2, 2)),
+        ((500, 5, 20), (3, 2, 1)),
+        ((90, 3, 11, 33), ((4, 3), (3, 1), 1)),
+    ]:
+        check("max_pool2d", given("f4", *shape), *args, return_indices=True)
+        check("max_pool2d", given("f4", *shape), *args)
 
 
 def test_gradients_of_means():

@@ -271,3 +271,16 @@ def test_signature(fn):
     assert getattr(nbp, fn).__doc__
     assert getattr(nbp, fn).__name__ == fn
     assert fn in nbp.__all__
+
+
+def test_sums_beyond_float32_in_float64():
+    """Elements of float32 are not added in float32 where the result is to be float64."""
+    x = np.full((1, 8, 40), 1e38, "f4")
+    for fn, args in (
+        ("sum_pool2d", ((4, 4), 1)),
+        ("sum_pool2d", ((4, 20), 3)),
+        ("global_sum_pool", ()),
+        ("global_avg_pool", ()),
+    ):
+        y = check(fn, x, *args, dtype="float64")
+        assert np.isfinite(y).all()

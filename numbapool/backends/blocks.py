@@ -137,6 +137,8 @@ def tiles(view, d, h, w, acc, lanes, item, queued, alone=False, by_rows=False, a
     pitch = rounded_up(pitch, 16) if pitch > 64 else pitch  # a pass has its rows at equal places in lines
     if at_once:
         rows = int(h.runs.max())
+        if tile_w == w.count:
+            group = max(min(view.outer, ITEM_BYTES // max(w.size * h.size * max(d.most, 1) * item, 1)), 1)
     elif pitch <= SMALL_ROW:
         if tile_w == w.count and tile_i == view.inner and not alone:
             group = min(view.outer, SMALL_ROW // pitch)

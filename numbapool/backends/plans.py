@@ -307,10 +307,10 @@ def forward(
     room.take((32 if beside else 16) * (d.most * h.most + 3))  # the list of taps; three are read ahead
     fields["AT_ARGS"] = room.take(8 * block.COUNT if beside else 0)
     span = align(capacity * acc)
-    row = span + align(capacity * key_item)
+    row = 0 if form.template == "fused" else span + align(capacity * key_item)
     results = (fields["TILE_W"] * fields["TILE_I"] + 4 * lanes) * max(y_item, key_item, acc)
     fields |= {"SPAN": span, "ROW_BYTES": row, "LINE_BYTES": row, "AT_ROW": room.take(row)}
-    fields["AT_LINE"] = room.take(row + max(span, align(results)) + results)
+    fields["AT_LINE"] = room.take(row and row + max(span, align(results)) + results)
     if is_large:
         fields["AT_WIDE"] = room.take(row)
         fields["AT_PLACES"] = room.take(capacity * 8 if channel else 0)

@@ -76,7 +76,7 @@ def forward(
         "D_SIZE": dtypes.itemsize(types.end),
         "K_SIZE": dtypes.itemsize(channel) if channel else 0,
         "IDEMPOTENT": reduction.selecting,
-        "FUSED": not elements.beside,
+        "JOINS": not elements.beside,
         "load_x": p.loader(types.x, types.acc, lanes),
         "load_x_2": p.spread_loader(types.x, types.acc, lanes),
         "load_x_n": p.partial_loader(types.x, types.acc, lanes, "mark" if present else identity),
@@ -188,7 +188,7 @@ def long(reduction, types, channel=None, saves=False, elements=reductions.ALL):
 def widens(reduction, types, elements):
     """Whether elements are widened to be added, so that a few may be added before: half the work, and a few roundings of those that are allowed."""
     plain = reduction.merge == "add" and reduction.power is None and not elements
-    return plain and (types.x, types.acc) == ("float32", "float64")
+    return plain and (types.x, types.acc) == ("float32", "float64") and types.y != "float64"
 
 
 def whole_lanes(reduction, types, channel, elements):

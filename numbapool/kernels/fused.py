@@ -114,7 +114,7 @@ def seven(last, here, after, key) -> "acc":
 
 
 def columns_before(taps, count, source, columns, n) -> "acc":
-    """The first n of `columns` columns in the last n lanes."""
+    """The first n of `columns` columns, at most three, in the last n lanes."""
     first = merged_n(taps, count, source, min(n, columns))
     if n == 1:
         first = shuffled(first, first, moved_down)
@@ -146,7 +146,7 @@ def sweep(
     divisors,
     columns_table,
 ):
-    """Output rows oh … last-1 of one item, those whose windows are alike in one pass."""
+    """Output rows oh … last-1 of the planes of one item, those whose windows are alike in one pass."""
     window, stride, key = word(args, TAPS_W), word(args, STRIDE), word(args, KEY_W)
     runs = word(args, RUNS)
     early = (window - 1) // 2 - at  # columns of x before the first window's middle
@@ -154,24 +154,49 @@ def sweep(
     while h < last:
         count = list_taps(args, taps, od, h)
         rows = word(word(args, D_TABLE) + od * 32, EXTENT) * word(word(args, H_TABLE) + h * 32, EXTENT)
-        here, to, to_keys = source, y + h * word(args, Y_H), keys + h * word(args, K_H)
         n = min(word(runs, h), last - h)
-        for _ in range(n):
-            before = nothing()
-            if early > 0:
-                before = columns_before(taps, count, here, columns, early)
-            middle, left = here + early * X_SIZE, columns - early
-            if stride == 2:
-                least = two_apart(
-                    taps, count, middle, left, before, to, to_keys, out_columns, window, key, rows, divisors
-                )
-            else:
-                least = one_apart(
-                    taps, count, middle, left, before, to, to_keys, out_columns, window, key, rows, divisors
-                )
-            if count > 1:
-                watch_columns(args, noticed(least, before), taps, count, here, columns)
-            here += word(args, X_PASS)
-            to += word(args, Y_PASS)
-            to_keys += word(args, K_PASS)
+        for g in range(groups):
+            here = source + g * word(args, X_G)
+            to = y + h * word(args, Y_H) + g * word(args, Y_G)
+            to_keys = keys + h * word(args, K_H) + g * word(args, K_G)
+            for _ in range(n):
+                before = nothing()
+                if early > 0:
+                    before = columns_before(taps, count, here, columns, early)
+                middle, left = here + early * X_SIZE, columns - early
+                if stride == 2:
+                    least = two_apart(
+                        taps,
+                        count,
+                        middle,
+                        left,
+                        before,
+                        to,
+                        to_keys,
+                        out_columns,
+                        window,
+                        key,
+                        rows,
+                        divisors,
+                    )
+                else:
+                    least = one_apart(
+                        taps,
+                        count,
+                        middle,
+                        left,
+                        before,
+                        to,
+                        to_keys,
+                        out_columns,
+                        window,
+                        key,
+                        rows,
+                        divisors,
+                    )
+                if count > 1:
+                    watch_columns(args, noticed(least, before), taps, count, here, columns)
+                here += word(args, X_PASS)
+                to += word(args, Y_PASS)
+                to_keys += word(args, K_PASS)
         h += n

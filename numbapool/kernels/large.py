@@ -36,7 +36,7 @@ def read_row(args, taps, od, h, source, row, span, at, columns, inner, groups):
 def join_row(args, taps, od, h, source, out, other, first, row, span, at, columns, inner, groups, total):
     """Merge row h and the row `other`, of which h is the `first` or not, in one pass where a row of x is one run of neighbours."""
     count = list_row(args, taps, od, h)
-    if FUSED and count == 1 and word(args, PACKED):
+    if JOINS and count == 1 and word(args, PACKED):
         here = source + word(taps, 0)
         for g in range(groups):
             base = g * word(args, PITCH) + at

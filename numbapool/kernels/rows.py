@@ -99,7 +99,7 @@ def merge_rows(taps, count, source, row, span, at, n, least) -> "acc":
 
 
 def merged(taps, count, source, a, b, c, at) -> "acc":
-    """All rows of a vector of columns, `at` bytes behind the first; the first three, nearly always all, without a loop or a reload of the list."""
+    """All rows of a vector of columns, `at` bytes behind the first; the first three, nearly always all, without a loop, from a, b and c, which stores to y would make the compiler load again."""
     acc = tap(a + at, word(taps, 1))
     if count > 2:
         acc = merge_3_later(acc, tap(b + at, word(taps, 3)), tap(c + at, word(taps, 5)))
