@@ -166,34 +166,12 @@ def sweep(
                 middle, left = here + early * X_SIZE, columns - early
                 if stride == 2:
                     least = two_apart(
-                        taps,
-                        count,
-                        middle,
-                        left,
-                        before,
-                        to,
-                        to_keys,
-                        out_columns,
-                        window,
-                        key,
-                        rows,
-                        divisors,
-                    )
+                        taps, count, middle, left, before, to, to_keys, out_columns, window, key, rows, divisors
+                    )  # fmt: skip
                 else:
                     least = one_apart(
-                        taps,
-                        count,
-                        middle,
-                        left,
-                        before,
-                        to,
-                        to_keys,
-                        out_columns,
-                        window,
-                        key,
-                        rows,
-                        divisors,
-                    )
+                        taps, count, middle, left, before, to, to_keys, out_columns, window, key, rows, divisors
+                    )  # fmt: skip
                 if count > 1:
                     watch_columns(args, noticed(least, before), taps, count, here, columns)
                 here += word(args, X_PASS)
