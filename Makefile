@@ -19,11 +19,11 @@ demo: $(VENV)/.demo
 	$(bin)/python -m numbapool demo $(DEMO_ARGS)
 
 test: $(VENV)/.test
-	$(bin)/python -m pytest -n auto --ignore tests/test_cuda.py $(PYTEST_ARGS)
+	$(bin)/python -m pytest -n auto $(PYTEST_ARGS)
 
 # What `make test` leaves out: every dtype through every kernel, every order of a norm, every pair of dtypes.
 slow: $(VENV)/.test
-	$(bin)/python -m pytest -n auto --slow -m slow --ignore tests/test_cuda.py $(PYTEST_ARGS)
+	$(bin)/python -m pytest -n auto --slow -m slow $(PYTEST_ARGS)
 
 # The CUDA backend without a GPU: the simulator, and every kernel compiled to PTX.
 cuda-test: $(VENV)/.test $(VENV)/.cuda12

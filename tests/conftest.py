@@ -34,8 +34,8 @@ def pytest_collection_modifyitems(config, items):
 
 
 @pytest.fixture(autouse=True)
-def permute(request):
-    """Small planes have a kernel of their own, and arrays of tests are small: half of the tests take it away, as machines without permutations do, so that the others are tried as well."""
+def native(request):
+    """Small planes and narrow windows have kernels of their own, and most tests are of such: half of the tests take them away, as machines that cannot permute and mask lanes do, so that the others are tried as well."""
     from numbapool.backends import blocks, gradient_plans, plans
 
     def use(enabled):

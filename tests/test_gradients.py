@@ -262,8 +262,8 @@ def test_one_large_window_and_what_it_leaves(op):
         check_vjp(f"{op}_pool2d", array(shape), (), options, array(y.shape, seed=1))
 
 
-def test_rows_of_a_plane_go_together_only_where_the_kernel_does_so(permute):
-    permute(False)
+def test_rows_of_a_plane_go_together_only_where_the_kernel_does_so(native):
+    native(False)
 
     def plan(shape, *kernels):
         x = np.zeros(shape, "f4")
@@ -284,9 +284,9 @@ def test_rows_of_a_plane_go_together_only_where_the_kernel_does_so(permute):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_all_ways_of_selecting_give_the_same_bits(dtype, permute, monkeypatch):
+def test_all_ways_of_selecting_give_the_same_bits(dtype, native, monkeypatch):
     """In order, in registers, along an inner axis, by phases, by scattering: how a gradient is gathered does not show."""
-    permute(True)
+    native(True)
     never = (
         [(narrow_plans, "fits_flat")]
         + [(p, "fits") for p in (narrow_plans, run_plans, phase_plans)]

@@ -57,9 +57,9 @@ def _windows(sizes):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_rows_that_fill_their_vectors(dtype, permute):
+def test_rows_that_fill_their_vectors(dtype, native):
     """Rows of as many elements as one and two vectors have lanes, one less and one more; made of columns or of inner elements."""
-    permute(True)
+    native(True)
     lanes = 32 // np.dtype(dtype).itemsize
     for n in (lanes - 1, lanes, lanes + 1, 2 * lanes - 1, 2 * lanes, 2 * lanes + 1):
         for shape, axes in (

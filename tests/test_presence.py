@@ -75,9 +75,9 @@ def _both(op, case, x, made, dy_dtype=None):
 
 USUAL = [
     ("max", "omit"),
-    ("sum", "omit"),
+    ("avg", "omit"),
     ("min", "where"),
-    ("avg", "where"),
+    ("sum", "where"),
     ("max", "where omit"),
     ("avg", "where omit"),
 ]

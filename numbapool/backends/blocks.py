@@ -113,10 +113,10 @@ def with_column(table, column, values):
     return table
 
 
-def tiles(view, d, h, w, acc, lanes, item, queued, alone=False, by_rows=False, at_once=False):
+def tiles(view, d, h, w, acc, lanes, item, queued, alone=False, by_rows=False, fused=False):
     """How a call is cut into work items, with planes `alone` or in groups: the fields of the argument block, and the elements of a scratch row.
 
-    `by_rows`: several rows of one plane may be done at a time, where their windows are alike. `at_once`: so are any number of them, without a scratch row.
+    `by_rows`: several rows of one plane may be done at a time, where their windows are alike. `fused`: so are any number of them, without a scratch row.
     """
     kernel, stride, before = w.regular or (w.most, -(-w.size // w.count), 0)
     reach = (kernel - 1) * w.step + 1
@@ -135,7 +135,7 @@ def tiles(view, d, h, w, acc, lanes, item, queued, alone=False, by_rows=False, a
     group, rows = 1, 1
     pitch = needed * tile_i
     pitch = rounded_up(pitch, 16) if pitch > 64 else pitch  # a pass has its rows at equal places in lines
-    if at_once:
+    if fused:
         rows = int(h.runs.max())
         if tile_w == w.count:
             group = max(min(view.outer, ITEM_BYTES // max(w.size * h.size * max(d.most, 1) * item, 1)), 1)
@@ -145,7 +145,7 @@ def tiles(view, d, h, w, acc, lanes, item, queued, alone=False, by_rows=False, a
         # Memory is then read in order, which is worth up to twice the passes.
         if by_rows and _passes(h.runs, SMALL_ROW // pitch) <= 2 * h.count / group:
             group, rows = 1, min(SMALL_ROW // pitch, int(h.runs.max()))
-    scratch_rows = 0 if at_once else max(group, rows)
+    scratch_rows = 0 if fused else max(group, rows)
     step_h = h.pace
     row = min(needed, w.size * w.up[0]) * tile_i * item * group * step_h * max(d.most, 1)
     block_h = max(1, ITEM_BYTES // row)
@@ -159,7 +159,7 @@ def tiles(view, d, h, w, acc, lanes, item, queued, alone=False, by_rows=False, a
         "INNER": view.inner, "TILE_I": tile_i, "TILES_I": -(-view.inner // tile_i),
         "TILE_W": tile_w, "TILES_W": -(-w.count // tile_w),
         "BLOCK_H": block_h, "BLOCKS_H": -(-h.count // block_h),
-        "RUNS": address(h.runs) if rows > 1 or at_once else 0, "ROWS": rows, "SCRATCH_ROWS": scratch_rows, "STRIDE": stride, "BEFORE": before, "UP": w.up[0], "UP_BEFORE": w.up[1], "TAPS_W": kernel, "STEP_W": w.step,
+        "RUNS": address(h.runs) if rows > 1 or fused else 0, "ROWS": rows, "SCRATCH_ROWS": scratch_rows, "STRIDE": stride, "BEFORE": before, "UP": w.up[0], "UP_BEFORE": w.up[1], "TAPS_W": kernel, "STEP_W": w.step,
         "W_TABLE": 0 if w.regular else address(w.table), "D_STEP": d.step, "H_STEP": h.step, "PITCH": pitch, "QUEUED": queued, "QUEUE_LENGTH": h.most,
     }  # fmt: skip
     capacity = max(scratch_rows, 1) * pitch + (reach + 1) * tile_i + 4 * lanes
