@@ -141,6 +141,31 @@ def test_empty():
         assert pullback(y).shape == shape
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_gradients_by_cells(dtype):
+    """Rows of all widths whose indices lie in the cells of their own windows; then one that does not, and is the same as another or not."""
+    rng = np.random.default_rng(0)
+    for n, kernel in (1, (2,)), (2, (2, 2)), (2, (3, 1)), (2, (1, 2)), (3, (2, 1, 2)), (2, (1, 1)):
+        for width in 1, 7, 8, 16, 17, 33:
+            for more in 0, 1:
+                x = array((3, *(4, 3)[: n - 1], width), dtype)
+                sizes = [m * k + (more if k > 1 else 0) for m, k in zip(x.shape[1:], kernel)]
+                taps = np.stack([rng.integers(0, k, x.shape) for k in kernel])
+                cells = np.indices(x.shape)[1:] * np.reshape(kernel, (n,) + (1,) * x.ndim)
+                i = np.ravel_multi_index(tuple(cells + taps), sizes)
+                dy = array((3, *sizes), dtype, seed=1)
+                for stray in (
+                    None,
+                    -1,
+                    i.flat[0],
+                    math.prod(sizes) - 1,
+                    sizes[-1] if n > 1 else min(4, sizes[0] - 1),
+                ):
+                    if stray is not None:
+                        i[1].flat[-1] = stray
+                    check_vjp(f"max_unpool{n}d", x, (i, kernel), {"output_size": sizes}, dy)
+
+
 def test_there_and_back():
     x = array((2, 3, 9, 11), "float32", "distinct")
     for kernel, stride, padding in [(2, 2, 0), (3, 2, 1), (3, 1, 0)]:

@@ -508,15 +508,46 @@ def unpool(item, key, backward):
     """Binding of the unpooling template for elements of `item` bytes, whatever they are, and indices of dtype `key`."""
     from numbapool.kernels import primitives as p
 
-    return {
+    values = f"uint{8 * item}"
+    names = {
         "BACKWARD": backward,
-        "LANES": 64,
         "get_k": p.getter(key, "int64"),
-        "copy_y": p.copier(f"uint{8 * item}"),
+        "copy_y": p.copier(values),
         "get_marks": p.getter("uint32", "int64"),
         "put_marks": p.putter("int64", "uint32"),
+        "MARKS": 64,
         "store_marks": p.storer("uint8", "uint8", 64),
         "no_marks": p.constant("uint8", 0, 64),
         "word": p.word,
         "set_word": p.set_word,
     }
+    return names | _cells(p, values, key) if backward else names
+
+
+def _cells(p, values, key):
+    from numbapool.kernels import cells
+
+    lanes, used = (
+        unpool_lanes(values),
+        ("all_lanes", "both", "either", "evens", "odds", "pick", "sub", "ties"),
+    )
+    return functions(cells) | {n: getattr(p, n) for n in used} | {
+        "TYPES": p.named_types(values, values, None, lanes),
+        "LANES": lanes,
+        "Y_SIZE": dtypes.itemsize(values),
+        "K_SIZE": dtypes.itemsize(key),
+        "load": p.loader(values, values, lanes),
+        "load_n": p.partial_loader(values, values, lanes, 0),
+        "store": p.storer(values, values, lanes),
+        "store_n": p.partial_storer(values, values, lanes),
+        "zeros": p.constant(values, 0, lanes),
+        "load_k": p.loader(key, key, lanes),
+        "load_k_n": p.partial_loader(key, key, lanes, -1),
+        "splat_k": p.key_splatter(key, lanes),
+        "every": p.flags(lanes),
+    }  # fmt: skip
+
+
+def unpool_lanes(values):
+    """Elements per vector of rows that are unpooled; the indices beside them are of up to eight bytes."""
+    return min(64 // dtypes.itemsize(values), 16)

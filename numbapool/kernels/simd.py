@@ -370,6 +370,17 @@ any_positive_zero = _any_of_bits(lambda width: 0)
 
 
 @intrinsic
+def all_lanes(tc, mask):
+    """Whether a mask is true everywhere."""
+
+    def codegen(ctx, b, sig, args):
+        bits = ir.IntType(args[0].type.count)
+        return b.icmp_unsigned("==", b.bitcast(args[0], bits), bits(-1))
+
+    return types.boolean(mask), codegen
+
+
+@intrinsic
 def pick(tc, mask, x, y):
     """x where mask, else y."""
     return x(mask, x, y), lambda ctx, b, sig, args: b.select(*args)
@@ -464,15 +475,10 @@ def _store(b, addr, v):
 
 
 def masks(size):
-    """Whether masked loads and stores of elements of `size` bytes are instructions."""
-    return _native_masks(8 * size)
-
-
-def _native_masks(bits):
-    """Whether masked loads and stores of such elements are instructions (else LLVM makes a branch per lane)."""
+    """Whether masked loads and stores of elements of `size` bytes are instructions (else LLVM makes a branch per lane)."""
     if has_feature("avx512vl") and has_feature("avx512bw"):
         return True
-    return bits >= 32 and has_feature("avx2")
+    return size >= 4 and has_feature("avx2")
 
 
 def _lane_mask(b, n, lanes, bits=32):
@@ -515,7 +521,7 @@ def _each_lane(b, n, body):
 
 
 def _load_n(b, addr, n, vector, fill):
-    if _native_masks(_bits(vector.element)):
+    if masks(_bits(vector.element) // 8):
         return _masked(b, "load", vector, [_pointer(b, addr, vector), _mask_of_elements(b, n, vector), fill])
     element = vector.element
     with b.goto_entry_block():
@@ -534,7 +540,7 @@ def _load_n(b, addr, n, vector, fill):
 
 def _store_n(b, addr, v, n):
     vector = v.type
-    if _native_masks(_bits(vector.element)):
+    if masks(_bits(vector.element) // 8):
         _masked(b, "store", vector, [v, _pointer(b, addr, vector), _mask_of_elements(b, n, vector)])
         return
     element = vector.element

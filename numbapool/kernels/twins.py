@@ -176,6 +176,10 @@ def any_positive_zero(v):
 less, either, both = np.less, np.logical_or, np.logical_and
 
 
+def all_lanes(mask):
+    return mask.all()
+
+
 def pick(mask, x, y):
     return np.where(mask, x, y)[()]
 

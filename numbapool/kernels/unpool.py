@@ -73,7 +73,7 @@ def scatter_plane(args, x, keys, y, inner) -> "int":
 
 def gather_plane(args, dy, keys, dx, marks, inner):
     columns = word(args, OUT_W)
-    for at in range(marks, marks + word(args, SPAN), LANES):
+    for at in range(marks, marks + word(args, SPAN), MARKS):
         store_marks(at, no_marks())
     for d in range(word(args, OUT_D) - 1, -1, -1):
         for h in range(word(args, OUT_H) - 1, -1, -1):
@@ -104,7 +104,8 @@ def band(args, slot, first_item, last_item):
         keys = word(args, K) + word(word(args, K_TABLE), entry) + g * word(args, K_G) + c * word(args, K_I)
         for _ in range(g, min(g + word(args, GROUP), word(args, OUTER))):
             if BACKWARD:
-                gather_plane(args, x, keys, y, marks, inner)
+                if word(args, LINE_COUNT) == 0 or not take_plane(args, x, keys, y):
+                    gather_plane(args, x, keys, y, marks, inner)
             else:
                 fault |= scatter_plane(args, x, keys, y, inner)
             x += word(args, X_G)
