@@ -20,6 +20,8 @@ PAGE = 4096
 SMALL_BYTES = 256 * 1024  # are in the second-level cache, more or less
 KEPT_BYTES = 1 << 20  # of scratch memory, from one call of a thread to its next
 NATIVE = True  # whether lanes are permuted and masked, where the machine can
+SHORT_ROW = 1024  # bytes: the hardware does not foresee the next in time
+FAR_BYTES = 8 * 1024  # comes to the second-level cache in time, and does not push out what is there
 CACHE_BYTES = 16 << 20  # more than this comes from memory
 
 
@@ -214,6 +216,13 @@ def look_ahead(fields, view, **nbytes):
         near = 0 < step <= 2 * n // (view.outer * len(view.tables[0]))
         ahead = fields["GROUP"] * step // fields["OUT_H"] if whole and near and n > SMALL_BYTES else 0
         fields[f"AHEAD_{letter}"] = rounded_up(ahead, LINE)
+
+
+def read_ahead(fields, h, nbytes, fused):
+    """How many bytes of x are new to the windows of a row of results, and how far behind them the cache is asked for as many, where rows are so short that the hardware does not foresee the next."""
+    short = h.step == 1 and 0 < fields["X_H"] <= SHORT_ROW
+    if short and nbytes > CACHE_BYTES and (fused or not fields["AHEAD_X"]):
+        fields |= {"NEW_BYTES": h.pace * fields["X_H"], "FAR": FAR_BYTES}
 
 
 def in_groups(view, letters, nbytes):

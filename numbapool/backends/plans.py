@@ -11,6 +11,7 @@ from numbapool import dtypes
 from numbapool.backends import blocks, narrow_plans
 from numbapool.backends.blocks import (
     ITEM_BYTES,
+    SHORT_ROW,
     Room,
     address,
     align,
@@ -20,6 +21,7 @@ from numbapool.backends.blocks import (
     kernel_name,
     key_steps,
     look_ahead,
+    read_ahead,
     roles,
     rounded_up,
     set_passes,
@@ -135,7 +137,7 @@ def _are_fused(view, roles, items, nbytes):
         and min(d.least, h.least) > 0
         and all(n == 1 or at[3] == item for n, at, item in zip(counts, view.steps, items, strict=False))
         and all(primitives.masks(item) for item in items)
-        and not streams(view, view.steps[0][2], nbytes)
+        and (0 < view.steps[0][2] <= SHORT_ROW or not streams(view, view.steps[0][2], nbytes))
     )
 
 
@@ -282,6 +284,7 @@ def forward(
         X=nbytes,
         Y=nbytes * d.count * h.count * w.count * y_item // (d.size * h.size * w.size * x_item),
     )
+    read_ahead(fields, h, nbytes, form.template == "fused")
 
     tables = [d.table, h.table]
     weights = key_steps(

@@ -152,14 +152,16 @@ def sweep(
     early = (window - 1) // 2 - at  # columns of x before the first window's middle
     h = oh
     while h < last:
-        count = list_taps(args, taps, od, h)
-        rows = word(word(args, D_TABLE) + od * 32, EXTENT) * word(word(args, H_TABLE) + h * 32, EXTENT)
+        count, h_line = list_taps(args, taps, od, h), word(args, H_TABLE) + h * 32
+        rows = word(word(args, D_TABLE) + od * 32, EXTENT) * word(h_line, EXTENT)
         n = min(word(runs, h), last - h)
         for g in range(groups):
             here = source + g * word(args, X_G)
             to = y + h * word(args, Y_H) + g * word(args, Y_G)
             to_keys = keys + h * word(args, K_H) + g * word(args, K_G)
             for _ in range(n):
+                if word(args, NEW_BYTES):
+                    read_ahead(args, taps, count, h_line, here)
                 before = nothing()
                 if early > 0:
                     before = columns_before(taps, count, here, columns, early)

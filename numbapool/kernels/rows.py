@@ -425,6 +425,8 @@ def sweep(
         if runs:  # a pass does several rows of one plane, not one row of several planes
             groups = min(min(word(runs, h), word(args, ROWS)), last - h)
         rows = word(word(args, D_TABLE) + od * 32, EXTENT) * word(word(args, H_TABLE) + h * 32, EXTENT)
+        for g in range(groups if word(args, NEW_BYTES) else 0):
+            read_ahead(args, taps, count, word(args, H_TABLE) + h * 32, source + g * word(args, X_PASS))
         least = fill_row(args, taps, count, source, row, span, at, columns, inner, groups)
         if count > 1:
             watch(args, least, row, span, (groups - 1) * word(args, PITCH) + needed * inner)
@@ -449,6 +451,15 @@ def look_ahead(args, source, y, row):
     there = y + word(args, GROUP) * word(args, Y_G) + row * n
     for i in range(0, n, 64):
         prefetch(there + i)
+
+
+def read_ahead(args, taps, count, h_line, source):
+    """Ask the cache for what comes soon behind the rows that are new in a window, of every plane along D that it takes."""
+    tall, n = word(h_line, STOP) - word(h_line, START), word(args, NEW_BYTES)
+    for t in range(tall - 1, count, tall):
+        end = source + word(taps, 2 * t) + word(args, FAR)
+        for i in range(0, n, 64):
+            prefetch(end - i)
 
 
 def enter(args, room, entry, g, c) -> "int":
