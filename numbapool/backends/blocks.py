@@ -150,7 +150,8 @@ def tiles(view, d, h, w, acc, lanes, item, queued, alone=False, by_rows=False, f
     scratch_rows = 0 if fused else max(group, rows)
     step_h = h.pace
     row = min(needed, w.size * w.up[0]) * tile_i * item * group * step_h * max(d.most, 1)
-    block_h = max(1, ITEM_BYTES // row)
+    # Planes in groups are not cut if that can be avoided: of whole ones it is known which come next (`look_ahead`).
+    block_h = max(1, (2 * ITEM_BYTES if group > 1 else ITEM_BYTES) // row)
     if queued:
         block_h = max(block_h, 3 * h.most // step_h)
     block_h = min(block_h, h.count)
@@ -218,11 +219,18 @@ def look_ahead(fields, view, **nbytes):
         fields[f"AHEAD_{letter}"] = rounded_up(ahead, LINE)
 
 
-def read_ahead(fields, h, nbytes, fused):
+def ask_for_rows(fields, h, nbytes, fused):
     """How many bytes of x are new to the windows of a row of results, and how far behind them the cache is asked for as many, where rows are so short that the hardware does not foresee the next."""
     short = h.step == 1 and 0 < fields["X_H"] <= SHORT_ROW
     if short and nbytes > CACHE_BYTES and (fused or not fields["AHEAD_X"]):
-        fields |= {"NEW_BYTES": h.pace * fields["X_H"], "FAR": FAR_BYTES}
+        fields |= {"NEW_X": h.pace * fields["X_H"], "FAR": FAR_BYTES}
+
+
+def ask_for_planes(fields, view, nbytes):
+    """The same where planes of about `nbytes`, which lie side by side, are done one after the other."""
+    step = fields["X_G"]
+    if 0 < step <= min(2 * nbytes, PAGE) and step * view.outer * len(view.tables[0]) > CACHE_BYTES:
+        fields |= {"NEW_X": step, "FAR": FAR_BYTES}
 
 
 def in_groups(view, letters, nbytes):
@@ -232,6 +240,7 @@ def in_groups(view, letters, nbytes):
     for letter, steps, table in zip(letters, view.steps, view.tables, strict=False):
         fields |= {f"{letter}_TABLE": address(table), f"{letter}_G": steps[0]}
     fields.setdefault("K_TABLE", fields["Y_TABLE"])  # of keys that are not there
+    ask_for_planes(fields, view, nbytes)
     return fields, len(view.tables[0]) * fields["GROUPS"]
 
 

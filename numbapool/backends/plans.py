@@ -15,13 +15,14 @@ from numbapool.backends.blocks import (
     Room,
     address,
     align,
+    ask_for_planes,
+    ask_for_rows,
     assemble,
     count_items,
     divisors_along,
     kernel_name,
     key_steps,
     look_ahead,
-    read_ahead,
     roles,
     rounded_up,
     set_passes,
@@ -284,7 +285,7 @@ def forward(
         X=nbytes,
         Y=nbytes * d.count * h.count * w.count * y_item // (d.size * h.size * w.size * x_item),
     )
-    read_ahead(fields, h, nbytes, form.template == "fused")
+    ask_for_rows(fields, h, nbytes, form.template == "fused")
 
     tables = [d.table, h.table]
     weights = key_steps(
@@ -447,6 +448,7 @@ def _whole(kernel, form, lanes, shape, y_item, key_item, saved, divisor):
     if not saved:
         fields |= {f"K_{role}": 0 for role in "GDHWI"}
     fields["DENSE"] = fields["Y_G"] == y_item and (not saved or fields["K_G"] == key_item)
+    ask_for_planes(fields, view, plane)
     room = _room(fields, types, lanes, y_item, key_item)
     items = len(view.tables[0]) * fields["GROUPS"]
     return assemble(

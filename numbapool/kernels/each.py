@@ -2,6 +2,7 @@
 
 # ruff: noqa: F403, F405 - free names are bound by the builder
 
+from numbapool.kernels.ahead import *
 from numbapool.kernels.block import *
 
 TEMPLATE = True
@@ -16,6 +17,7 @@ def band(args, slot, first_item, last_item):
         y = word(args, Y) + word(word(args, Y_TABLE), entry) + g * word(args, Y_G)
         keys = word(args, K) + word(word(args, K_TABLE), entry) + g * word(args, K_G)
         for _ in range(min(word(args, GROUP), word(args, OUTER) - g)):
+            ask(source + word(args, FAR), word(args, NEW_X))
             plane(args, source, y, keys)
             source += word(args, X_G)
             y += word(args, Y_G)

@@ -160,8 +160,8 @@ def sweep(
             to = y + h * word(args, Y_H) + g * word(args, Y_G)
             to_keys = keys + h * word(args, K_H) + g * word(args, K_G)
             for _ in range(n):
-                if word(args, NEW_BYTES):
-                    read_ahead(args, taps, count, h_line, here)
+                if word(args, FAR):
+                    ask_for_rows(args, taps, count, h_line, here)
                 before = nothing()
                 if early > 0:
                     before = columns_before(taps, count, here, columns, early)

@@ -6,6 +6,7 @@ a reduction. See docs/dev/architecture.md for the stages and `block.py` for the 
 
 # ruff: noqa: F403, F405 - free names are bound by the builder
 
+from numbapool.kernels.ahead import *
 from numbapool.kernels.block import *
 
 TEMPLATE = True
@@ -425,8 +426,8 @@ def sweep(
         if runs:  # a pass does several rows of one plane, not one row of several planes
             groups = min(min(word(runs, h), word(args, ROWS)), last - h)
         rows = word(word(args, D_TABLE) + od * 32, EXTENT) * word(word(args, H_TABLE) + h * 32, EXTENT)
-        for g in range(groups if word(args, NEW_BYTES) else 0):
-            read_ahead(args, taps, count, word(args, H_TABLE) + h * 32, source + g * word(args, X_PASS))
+        for g in range(groups if word(args, FAR) else 0):
+            ask_for_rows(args, taps, count, word(args, H_TABLE) + h * 32, source + g * word(args, X_PASS))
         least = fill_row(args, taps, count, source, row, span, at, columns, inner, groups)
         if count > 1:
             watch(args, least, row, span, (groups - 1) * word(args, PITCH) + needed * inner)
@@ -439,27 +440,6 @@ def sweep(
             y + h * word(args, Y_H), keys + h * word(args, K_H), groups, out_columns, inner, rows, divisors,
         )  # fmt: skip
         h += groups if runs else 1
-
-
-def look_ahead(args, source, y, row):
-    """Ask the cache for a part of the planes that come after those of this item; `row` is the number of the item's row."""
-    n = word(args, AHEAD_X)
-    here = source + word(args, GROUP) * word(args, X_G) + row * n
-    for i in range(0, n, 64):
-        prefetch(here + i)
-    n = word(args, AHEAD_Y)
-    there = y + word(args, GROUP) * word(args, Y_G) + row * n
-    for i in range(0, n, 64):
-        prefetch(there + i)
-
-
-def read_ahead(args, taps, count, h_line, source):
-    """Ask the cache for what comes soon behind the rows that are new in a window, of every plane along D that it takes."""
-    tall, n = word(h_line, STOP) - word(h_line, START), word(args, NEW_BYTES)
-    for t in range(tall - 1, count, tall):
-        end = source + word(taps, 2 * t) + word(args, FAR)
-        for i in range(0, n, 64):
-            prefetch(end - i)
 
 
 def enter(args, room, entry, g, c) -> "int":

@@ -6,6 +6,7 @@ The vectors of as many planes as a vector has lanes are then folded into one vec
 
 # ruff: noqa: F403, F405 - free names are bound by the builder
 
+from numbapool.kernels.ahead import *
 from numbapool.kernels.block import *
 
 TEMPLATE = True
@@ -83,6 +84,7 @@ def read_short(args, source, planes, n, row, span):
     step, last = word(args, X_G), planes - 1
     least = nothing()
     for k in range(0, planes, 4):
+        ask(source + k * step + word(args, FAR), 4 * word(args, NEW_X))
         b, c, d = min(k + 1, last), min(k + 2, last), min(k + 3, last)
         first, second = read_plane(args, source + k * step, n), read_plane(args, source + b * step, n)
         third, fourth = read_plane(args, source + c * step, n), read_plane(args, source + d * step, n)
@@ -119,6 +121,7 @@ def band(args, slot, first_item, last_item):
             else:
                 for k in range(planes):
                     plane = source + (g + k) * word(args, X_G)
+                    ask(plane + word(args, FAR), word(args, NEW_X))
                     done = 0
                     for d in range(d_first, d_last):
                         for h in range(h_first, h_last):
