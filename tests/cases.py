@@ -16,9 +16,9 @@ DTYPES = ("bool", *INTEGERS, *FLOATS)
 COMMON = ("uint8", "float16", "float32", "float64")
 THOROUGH = {
     "max": (*COMMON, "int64", "bfloat16"),
-    "min": (*COMMON, "int8", "bool"),
+    "min": ("float16", "float32", "int8", "uint8"),
     "avg": (*COMMON, "int64", "uint64", "bfloat16"),
-    "sum": (*COMMON, "int64", "uint64", "bool"),
+    "sum": ("float16", "float32", "int64", "uint64"),
 }
 
 

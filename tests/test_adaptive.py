@@ -55,7 +55,7 @@ def test_adaptive(n, shape, size, axes):
             check_vjp(f"adaptive_{op}_pool{n}d", x, (size,), {"axes": axes}, dy)
 
 
-@pytest.mark.parametrize("dtype", slow_but(("bool", "int8", "int64", "uint8", *FLOATS), DTYPES))
+@pytest.mark.parametrize("dtype", slow_but(("int64", "uint8", "float16", "float32", "float64"), DTYPES))
 def test_adaptive_dtype(dtype):
     for n, shape, size, axes in SOME:
         x = array(shape, dtype, "ties")

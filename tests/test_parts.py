@@ -42,7 +42,8 @@ def given(x, names):
 @pytest.mark.parametrize(
     ("op", "names"),
     slow_but(
-        [("sum", ""), *(("avg", n) for n in OPTIONS)], [(op, n) for op in ("avg", "sum") for n in OPTIONS]
+        [("sum", ""), *(("avg", n) for n in OPTIONS[1:4])],
+        [(op, n) for op in ("avg", "sum") for n in OPTIONS],
     ),
 )
 def test_sums(op, names):
@@ -54,8 +55,12 @@ def test_sums(op, names):
             check_vjp(f"{op}_pool2d", x, args, options, array(y.shape, seed=1))
 
 
-@pytest.mark.parametrize("names", ["", "where omit"])
-@pytest.mark.parametrize("p", slow_but([2, -2], [2, 3, 0.5, -2, 100]))
+@pytest.mark.parametrize(
+    ("p", "names"),
+    slow_but(
+        [(2, "where omit"), (-2, "")], [(p, n) for p in (2, 3, 0.5, -2, 100) for n in ("", "where omit")]
+    ),
+)
 def test_norms(p, names):
     for shape, args, options in WINDOWS:
         x = array(shape, kind="distinct") + np.float32(0.5)
