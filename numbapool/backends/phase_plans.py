@@ -6,7 +6,9 @@ import numpy as np
 
 from numbapool import dtypes
 from numbapool.backends.blocks import (
+    FAR_BYTES,
     ITEM_BYTES,
+    PAGE,
     Room,
     address,
     align,
@@ -75,6 +77,13 @@ def selecting(view, of, types, weights, nbytes):
         "STRIDE_H": stride_h, "BEFORE_H": before_h, "SHIFT_H": shift_h, "SHIFT_W": shift_w, "LEAD": lead, "STRIDE": stride_w, "BEFORE": before_w, "MARGIN": margin, "COLUMNS": columns, "ELEMENTS": elements,
     }  # fmt: skip
     set_strides(fields, view, "XYK", dtypes.itemsize(types.x), 0, {})
+    if 0 < fields["X_H"] <= PAGE and 0 < fields["K_H"] <= PAGE:
+        fields |= {
+            "NEW_X": fields["X_H"],
+            "NEW_K": fields["K_H"],
+            "FAR": FAR_BYTES,
+            "FAR_K": FAR_BYTES // dtypes.itemsize(types.x),
+        }
     room = Room()
     room.take(16 * slices * h.most * w.most)  # the list of taps
     fields["AT_PLACES"] = room.take(elements + lanes)

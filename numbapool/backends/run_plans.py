@@ -60,6 +60,11 @@ def selecting(view, of, types, weights, nbytes):
     ):
         fields[field] = weight * t.step * v.sliding[1] // v.step
     set_strides(fields, view, "XYK", dtypes.itemsize(types.x), 0, {})
+    if fields["TILES_I"] == 1:  # then the next row is asked for as a whole, if it is one run
+        for letter, size in ("X", dtypes.itemsize(types.x)), ("K", 1):
+            step = fields[f"{letter}_H"]
+            far = "FAR" if letter == "X" else "FAR_K"
+            fields |= {f"NEW_{letter}": step if step == size * view.inner * w.count else 0, far: step}
     room = Room()
     room.take(24 * rows)  # the list of rows
     return assemble(kernel, fields, [*tables, view.tables], count_items(fields, view), room, nbytes)

@@ -20,6 +20,12 @@ def ask_for_rows(args, taps, count, h_line, source):
         ask(source + word(taps, 2 * t) + word(args, FAR) - n, n)
 
 
+def ask_beside(args, x, keys):
+    """Ask for what comes soon behind a row of x and a row of saved taps."""
+    ask(x + word(args, FAR), word(args, NEW_X))
+    ask(keys + word(args, FAR_K), word(args, NEW_K))
+
+
 def look_ahead(args, source, y, row):
     """Ask for a part of the planes that come after those of this item; `row` is the number of the item's row."""
     n = word(args, AHEAD_X)

@@ -10,6 +10,7 @@ An item takes a block of rows of one plane (or of several, if planes are small):
 
 # ruff: noqa: F403, F405 - free names are bound by the builder
 
+from numbapool.kernels.ahead import *
 from numbapool.kernels.block import *
 
 TEMPLATE = True
@@ -34,6 +35,7 @@ def fetch(args, dy, keys, values, chosen, first, count, d_line):
             if 0 <= o and o < word(args, OUT_H):
                 from_dy = dy + d * word(args, X_D) + o * word(args, X_H)
                 from_keys = keys + d * word(args, K_D) + o * word(args, K_H)
+                ask_beside(args, from_dy, from_keys)
                 fetch_row(from_dy, from_keys, values, chosen, n)
             values += pitch * A_SIZE
             chosen += pitch

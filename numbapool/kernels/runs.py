@@ -6,6 +6,7 @@ and where they agree dy is added: in row-major order of outputs, from where they
 
 # ruff: noqa: F403, F405 - free names are bound by the builder
 
+from numbapool.kernels.ahead import *
 from numbapool.kernels.block import *
 
 TEMPLATE = True
@@ -67,6 +68,8 @@ def band(args, slot, first_item, last_item):
                 d_line, h_line = word(args, D_TABLE) + d * 32, word(args, H_TABLE) + h * 32
                 count = list_rows(args, rows, dy, keys, d_line, h_line)
                 line, to = word(args, W_TABLE), dx + h * word(args, Y_H)
+                if count > 0:  # the last row is the newest
+                    ask_beside(args, word(rows, 3 * count - 3), word(rows, 3 * count - 2))
                 for _ in range(word(args, WIDTH)):
                     for j in range(0, n, LANES):
                         i = min(j, n - LANES)
