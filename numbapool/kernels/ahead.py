@@ -6,6 +6,8 @@ from numbapool.kernels.block import *
 
 TEMPLATE = True
 
+NEAR = 1024  # bytes ahead, where every vector asks for another
+
 
 def ask(addr, n):
     """Have n bytes, which need not be anybody's, brought to the second-level cache."""

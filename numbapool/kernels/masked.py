@@ -6,6 +6,7 @@ begin where the item does.
 
 # ruff: noqa: F403, F405 - free names are bound by the builder
 
+from numbapool.kernels.ahead import *
 from numbapool.kernels.block import *
 
 TEMPLATE = True
@@ -61,11 +62,17 @@ def fill_row(args, taps, count, source, row, span, at, columns, inner, groups) -
 def line(taps, count, source, step, mask, m_step, weights, v_step, row, span, at, n):
     """n elements `step` apart, and those of the mask and the weights that belong to them."""
     if n >= LANES and step == X_SIZE and (m_step == 0 or m_step == 1) and (v_step == 0 or v_step == V_SIZE):
+        # The first two without a loop, from addresses that stores to the row would make the compiler load again.
+        a, a_key, a_mask, a_weights = word(taps, 0), word(taps, 1), word(taps, 2), word(taps, 3)
+        b, b_key, b_mask, b_weights = word(taps, 4), word(taps, 5), word(taps, 6), word(taps, 7)
         for j in range(0, n, LANES):
             i = min(j, n - LANES)
             here, beside, along = source + i * X_SIZE, mask + i * m_step, weights + i * v_step
-            acc = beside_tap(taps, 0, here, beside, m_step, along, v_step)
-            for t in range(1, count):
+            acc = tap_beside(here + a, a_key, beside + a_mask, m_step, along + a_weights, v_step)
+            if count > 1:
+                second = tap_beside(here + b, b_key, beside + b_mask, m_step, along + b_weights, v_step)
+                acc = merge_later(acc, second)
+            for t in range(2, count):
                 acc = merge_later(acc, beside_tap(taps, t, here, beside, m_step, along, v_step))
             push(row, span, at + i, acc)
     else:
@@ -78,9 +85,13 @@ def line(taps, count, source, step, mask, m_step, weights, v_step, row, span, at
 
 
 def beside_tap(taps, t, source, mask, m_step, weights, v_step) -> "acc":
-    there = allowed(mask + word(taps, 4 * t + 2), m_step)
-    weight = weighing(weights + word(taps, 4 * t + 3), v_step)
-    return tap_if(source + word(taps, 4 * t), word(taps, 4 * t + 1), there, weight)
+    beside, along = mask + word(taps, 4 * t + 2), weights + word(taps, 4 * t + 3)
+    return tap_beside(source + word(taps, 4 * t), word(taps, 4 * t + 1), beside, m_step, along, v_step)
+
+
+def tap_beside(source, key, mask, m_step, weights, v_step) -> "acc":
+    prefetch(source + NEAR)  # LLVM makes a load under a mask of it
+    return tap_if(source, key, allowed(mask, m_step), weighing(weights, v_step))
 
 
 def beside_tap_1(taps, t, source, mask, weights) -> "one":
