@@ -280,6 +280,6 @@ def selecting(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, k
     )
     room = Room()
     fields["SPAN"] = align((most * unit * tile_i + 4 * lanes) * acc)
-    fields["AT_ROW"] = room.take(fields["SPAN"] * (2 if view.inner == 1 and group > 1 else 1))
+    fields["AT_ROW"] = room.take(fields["SPAN"] * (4 if view.inner == 1 and group > 3 else 1))
     items = len(view.tables[0]) * fields["GROUPS"] * fields["TILES_I"] * blocks
     return assemble(kernel, fields, [lines, places, view.tables], items, room, size_of(shape) * y_item)

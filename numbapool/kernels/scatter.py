@@ -11,6 +11,14 @@ from numbapool.kernels.block import *
 TEMPLATE = True
 
 
+def add_output(places, source, keys, base, offset, count, sums):
+    """An output to the element that it chose, if that is one of the block's."""
+    target = place(places, keys, base, offset)
+    if 0 <= target and target < count:
+        at = sums + target * A_SIZE
+        put_a(at, add(get_a(at), get_x(source)))
+
+
 def add_outputs(args, source, keys, base, first, last, inner, offset, count, sums):
     """The outputs first … last-1 of one row; `offset` and `count` say which elements of the plane the block holds."""
     places = word(args, PLACES_TABLE)
@@ -21,10 +29,7 @@ def add_outputs(args, source, keys, base, first, last, inner, offset, count, sum
     keys += first * k_column
     if inner == 1:
         for _ in range(first, last):
-            target = place(places, keys, base, offset)
-            if 0 <= target and target < count:
-                at = sums + target * A_SIZE
-                put_a(at, add(get_a(at), get_x(source)))
+            add_output(places, source, keys, base, offset, count, sums)
             base += base_column
             source += x_column
             keys += k_column
@@ -40,23 +45,20 @@ def add_outputs(args, source, keys, base, first, last, inner, offset, count, sum
         keys += k_column
 
 
-def add_pairs(args, source, keys, base, first, last, offset, count, sums):
-    """The same for two planes at once: neighbouring outputs often choose one element, and each would wait for the sum of the one before."""
+def add_four(args, source, keys, base, first, last, offset, count, sums):
+    """The same for four planes at once: neighbouring outputs often choose one element, and each would wait for the sum of the one before."""
     places = word(args, PLACES_TABLE)
     x_column, k_column, base_column = word(args, X_W), word(args, K_W), word(args, BASE_W)
     x_plane, k_plane, sums_plane = word(args, X_G), word(args, K_G), word(args, SPAN)
     base += first * base_column - offset
     source += first * x_column
     keys += first * k_column
+    second, third, fourth = sums + sums_plane, sums + 2 * sums_plane, sums + 3 * sums_plane
     for _ in range(first, last):
-        target = place(places, keys, base, offset)
-        other = place(places, keys + k_plane, base, offset)
-        if 0 <= target and target < count:
-            at = sums + target * A_SIZE
-            put_a(at, add(get_a(at), get_x(source)))
-        if 0 <= other and other < count:
-            at = sums + sums_plane + other * A_SIZE
-            put_a(at, add(get_a(at), get_x(source + x_plane)))
+        add_output(places, source, keys, base, offset, count, sums)
+        add_output(places, source + x_plane, keys + k_plane, base, offset, count, second)
+        add_output(places, source + 2 * x_plane, keys + 2 * k_plane, base, offset, count, third)
+        add_output(places, source + 3 * x_plane, keys + 3 * k_plane, base, offset, count, fourth)
         base += base_column
         source += x_column
         keys += k_column
@@ -117,7 +119,7 @@ def band(args, slot, first_item, last_item):
         y = word(args, Y) + word(word(args, Y_TABLE), entry) + g * word(args, Y_G) + c * word(args, Y_I)
         left = min(word(args, GROUP), word(args, OUTER) - g)
         while left > 0:
-            planes = 2 if left > 1 and inner == 1 else 1
+            planes = 4 if left > 3 and inner == 1 else 1
             for k in range(planes):
                 for i in range(0, count * inner, LANES):
                     store_a(sums + k * word(args, SPAN) + i * A_SIZE, identity())
@@ -126,8 +128,8 @@ def band(args, slot, first_item, last_item):
                     base = word(args, BASE) + od * word(args, BASE_D) + oh * word(args, BASE_H)
                     x_row = source + od * word(args, X_D) + oh * word(args, X_H)
                     k_row = keys + od * word(args, K_D) + oh * word(args, K_H)
-                    if planes == 2:
-                        add_pairs(args, x_row, k_row, base, word(line, 6), word(line, 7), offset, count, sums)
+                    if planes == 4:
+                        add_four(args, x_row, k_row, base, word(line, 6), word(line, 7), offset, count, sums)
                     else:
                         add_outputs(
                             args, x_row, k_row, base, word(line, 6), word(line, 7), inner, offset, count, sums
