@@ -285,7 +285,8 @@ def forward(
         X=nbytes,
         Y=nbytes * d.count * h.count * w.count * y_item // (d.size * h.size * w.size * x_item),
     )
-    ask_for_rows(fields, h, nbytes, form.template == "fused")
+    if not beside:
+        ask_for_rows(fields, h, nbytes, form.template == "fused")
 
     tables = [d.table, h.table]
     weights = key_steps(

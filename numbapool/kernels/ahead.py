@@ -17,9 +17,11 @@ def ask(addr, n):
 
 def ask_for_rows(args, taps, count, h_line, source):
     """Ask for what comes soon behind the rows that are new in a window, of every plane along D that it takes."""
-    tall, n = word(h_line, STOP) - word(h_line, START), word(args, NEW_X)
-    for t in range(tall - 1, count, tall):
+    tall, n = max(word(h_line, STOP) - word(h_line, START), 1), word(args, NEW_X)
+    t = tall - 1
+    while t < count:  # a range with such a step would divide
         ask(source + word(taps, 2 * t) + word(args, FAR) - n, n)
+        t += tall
 
 
 def ask_beside(args, x, keys):

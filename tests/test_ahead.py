@@ -1,0 +1,72 @@
+"""What large arrays of short rows or planes ask the cache for: where, and that it changes nothing."""
+
+import numpy as np
+import pytest
+from cases import same_bits
+
+import numbapool as nbp
+from numbapool.backends import blocks
+from numbapool.kernels import block
+
+LARGE = 20 << 20  # bytes, more than caches hold
+
+
+def array(*plane):
+    n = LARGE // (4 * int(np.prod(plane)))
+    return np.random.default_rng(0).random((n, *plane), dtype=np.float32)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Bytes of x that every row, or plane, of a call asks for."""
+    seen = []
+    run = blocks.Plan.run
+
+    def spy(self, *args, **beside):
+        fields = {name: int(self.args[block.INDEX[name]]) for name in ("NEW_X", "FAR", "AHEAD_X")}
+        seen.append(fields["NEW_X"] if fields["FAR"] else fields["AHEAD_X"])
+        return run(self, *args, **beside)
+
+    monkeypatch.setattr(blocks.Plan, "run", spy)
+
+    def call(fn, *args, **options):
+        seen.clear()
+        return getattr(nbp, fn)(*args, **options), seen[0]
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("plane", "fn", "args", "expected"),
+    [
+        ((70, 70), "max_pool2d", (3, 2, 1), 2 * 280),
+        ((70, 70), "avg_pool2d", (3, 1, 1), 280),
+        ((70, 70), "max_pool2d", (4,), 4 * 280),
+        ((40, 40), "avg_pool2d", (4,), True),  # planes in groups
+        ((9, 30, 40), "max_pool3d", (2,), 2 * 160),
+        ((70, 400), "max_pool2d", (3, 2, 1), 0),
+        ((7, 7), "max_pool2d", (2,), 196),
+        ((7, 7), "global_avg_pool", (), 196),
+        ((70, 70), "global_max_pool", (), 0),
+    ],
+)
+def test_large_arrays(asked, plane, fn, args, expected):
+    x = array(*plane)
+    y, new = asked(fn, x, *args)
+    assert new == expected if expected is not True else new > 0
+    few = x[:50]
+    parts, new = asked(fn, few, *args)
+    assert new == 0 and same_bits(parts, y[:50])
+    last = getattr(nbp, fn)(x[-50:].copy(), *args)
+    assert same_bits(last, y[-50:])
+
+
+def test_what_lies_otherwise(asked):
+    """Rows that do not follow each other in memory, or have a mask beside them, which asks on its own."""
+    x = array(70, 70)
+    for view, options in (
+        (x[:, ::-1], {}),
+        (x, {"where": np.ones(x.shape[1:], bool)}),
+        (x.transpose(0, 2, 1), {"axes": (0, 1)}),
+    ):
+        assert asked("max_pool2d", view, 3, 2, 1, **options)[1] == 0
