@@ -17,14 +17,14 @@ def array(*plane):
 
 
 @pytest.fixture
-def asked(monkeypatch):
-    """Bytes of x that every row, or plane, of a call asks for."""
+def asked(native, monkeypatch):
+    """Bytes of x that every row, or plane, of a call asks for: of what lies behind it, and of the planes that come next."""
+    native(True)
     seen = []
     run = blocks.Plan.run
 
     def spy(self, *args, **beside):
-        fields = {name: int(self.args[block.INDEX[name]]) for name in ("NEW_X", "FAR", "AHEAD_X")}
-        seen.append(fields["NEW_X"] if fields["FAR"] else fields["AHEAD_X"])
+        seen.append([int(self.args[block.INDEX[name]]) for name in ("NEW_X", "AHEAD_X")])
         return run(self, *args, **beside)
 
     monkeypatch.setattr(blocks.Plan, "run", spy)
@@ -42,7 +42,6 @@ def asked(monkeypatch):
         ((70, 70), "max_pool2d", (3, 2, 1), 2 * 280),
         ((70, 70), "avg_pool2d", (3, 1, 1), 280),
         ((70, 70), "max_pool2d", (4,), 4 * 280),
-        ((40, 40), "avg_pool2d", (4,), True),  # planes in groups
         ((9, 30, 40), "max_pool3d", (2,), 2 * 160),
         ((70, 400), "max_pool2d", (3, 2, 1), 0),
         ((7, 7), "max_pool2d", (2,), 196),
@@ -52,13 +51,23 @@ def asked(monkeypatch):
 )
 def test_large_arrays(asked, plane, fn, args, expected):
     x = array(*plane)
-    y, new = asked(fn, x, *args)
-    assert new == expected if expected is not True else new > 0
-    few = x[:50]
-    parts, new = asked(fn, few, *args)
-    assert new == 0 and same_bits(parts, y[:50])
-    last = getattr(nbp, fn)(x[-50:].copy(), *args)
-    assert same_bits(last, y[-50:])
+    y, (behind, next_planes) = asked(fn, x, *args)
+    assert (behind, next_planes) == (expected, 0)
+    _same_as_parts(asked, x, y, fn, *args)
+
+
+def test_planes_in_groups(asked):
+    x = array(40, 40)
+    y, (behind, next_planes) = asked("avg_pool2d", x, 4)
+    assert behind == 0 and next_planes > 0
+    _same_as_parts(asked, x, y, "avg_pool2d", 4)
+
+
+def _same_as_parts(asked, x, y, fn, *args):
+    few = slice(0, 50), slice(-50, None)
+    for part in few:
+        own, (behind, _) = asked(fn, x[part].copy(), *args)
+        assert behind == 0 and same_bits(own, y[part])
 
 
 def test_what_lies_otherwise(asked):
@@ -69,4 +78,4 @@ def test_what_lies_otherwise(asked):
         (x, {"where": np.ones(x.shape[1:], bool)}),
         (x.transpose(0, 2, 1), {"axes": (0, 1)}),
     ):
-        assert asked("max_pool2d", view, 3, 2, 1, **options)[1] == 0
+        assert asked("max_pool2d", view, 3, 2, 1, **options)[1][0] == 0

@@ -219,10 +219,10 @@ def look_ahead(fields, view, **nbytes):
         fields[f"AHEAD_{letter}"] = rounded_up(ahead, LINE)
 
 
-def ask_for_rows(fields, h, nbytes, fused):
+def ask_for_rows(fields, h, nbytes):
     """How many bytes of x are new to the windows of a row of results, and how far behind them the cache is asked for as many, where rows are so short that the hardware does not foresee the next."""
     short = h.step == 1 and 0 < fields["X_H"] <= SHORT_ROW
-    if short and nbytes > CACHE_BYTES and (fused or not fields["AHEAD_X"]):
+    if short and nbytes > CACHE_BYTES and not fields.get("AHEAD_X"):
         fields |= {"NEW_X": h.pace * fields["X_H"], "FAR": FAR_BYTES}
 
 

@@ -279,14 +279,11 @@ def forward(
         fields |= {f"K_{role}": 0 for role in "GDHWI"}
     spots = set_spots(fields, types, lanes)
     set_passes(fields, h.pace)
-    look_ahead(
-        fields,
-        view,
-        X=nbytes,
-        Y=nbytes * d.count * h.count * w.count * y_item // (d.size * h.size * w.size * x_item),
-    )
+    if form.template != "fused":  # which does its planes one after the other
+        count, size = (size_of([getattr(v, n) for v in (d, h, w)]) for n in ("count", "size"))
+        look_ahead(fields, view, X=nbytes, Y=nbytes * count * y_item // (size * x_item))
     if not beside:
-        ask_for_rows(fields, h, nbytes, form.template == "fused")
+        ask_for_rows(fields, h, nbytes)
 
     tables = [d.table, h.table]
     weights = key_steps(
