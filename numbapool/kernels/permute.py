@@ -4,7 +4,7 @@ from llvmlite import ir
 from numba.extending import intrinsic
 
 from numbapool.dtypes import itemsize
-from numbapool.kernels import simd
+from numbapool.kernels.llvm import I32, I64, Vec, has_feature, scalar_type
 
 REGISTER = 32  # bytes of the vectors that hold short rows: longer ones would cross a cache line at every load
 
@@ -16,11 +16,11 @@ _FEATURES = {1: "avx512vbmi", 2: "avx512bw"}
 
 def permutes(size):
     """Whether the machine has instructions that take lanes of `size` bytes in any order."""
-    return _permutes_two(size) or (size == 4 and simd.has_feature("avx2"))
+    return _permutes_two(size) or (size == 4 and has_feature("avx2"))
 
 
 def _permutes_two(size):
-    return simd.has_feature("avx512vl") and simd.has_feature(_FEATURES.get(size, "avx512f"))
+    return has_feature("avx512vl") and has_feature(_FEATURES.get(size, "avx512f"))
 
 
 def permuter(dtype, places, lanes):
@@ -28,7 +28,7 @@ def permuter(dtype, places, lanes):
 
     `at` is a vector of dtype `places`; elements of v may be narrower than its own.
     """
-    vec, at_vec = (simd.Vec(simd.scalar_type(name), lanes) for name in (dtype, places))
+    vec, at_vec = (Vec(scalar_type(name), lanes) for name in (dtype, places))
     own, wide = (ir.VectorType(ir.IntType(8 * itemsize(name)), lanes) for name in (dtype, places))
 
     @intrinsic
@@ -62,12 +62,12 @@ def _permute(b, v, at, other):
         room = b.alloca(ir.ArrayType(vector, 2))
     first = b.bitcast(room, vector.as_pointer())
     b.store(v, first)
-    b.store(other, b.gep(first, [simd.I32(1)]))
+    b.store(other, b.gep(first, [I32(1)]))
     elements, result = b.bitcast(room, element.as_pointer()), ir.Constant(vector, ir.Undefined)
     for k in range(lanes):
-        place = b.extract_element(at, simd.I32(k))
-        place = place if width == 64 else b.zext(place, simd.I64)
-        result = b.insert_element(result, b.load(b.gep(elements, [place])), simd.I32(k))
+        place = b.extract_element(at, I32(k))
+        place = place if width == 64 else b.zext(place, I64)
+        result = b.insert_element(result, b.load(b.gep(elements, [place])), I32(k))
     return result
 
 
@@ -78,16 +78,14 @@ def _permute_halves(b, v, at, other):
         b.select(behind, _permute(b, o0, places, o1), _permute(b, v0, places, v1))
         for places, behind in zip(_halves(b, at), _halves(b, _behind(b, at)), strict=True)
     ]
-    both = ir.Constant(ir.VectorType(simd.I32, v.type.count), list(range(v.type.count)))
+    both = ir.Constant(ir.VectorType(I32, v.type.count), list(range(v.type.count)))
     return b.shuffle_vector(*results, both)
 
 
 def _halves(b, v):
     half = v.type.count // 2
     for first in (0, half):
-        yield b.shuffle_vector(
-            v, v, ir.Constant(ir.VectorType(simd.I32, half), list(range(first, first + half)))
-        )
+        yield b.shuffle_vector(v, v, ir.Constant(ir.VectorType(I32, half), list(range(first, first + half))))
 
 
 def _behind(b, at):

@@ -5,5 +5,7 @@ from numba.core import config
 if config.DISABLE_JIT:
     from numbapool.kernels.twins import *  # noqa: F403
 else:
+    from numbapool.kernels.memory import *  # noqa: F403
     from numbapool.kernels.permute import *  # noqa: F403
     from numbapool.kernels.simd import *  # noqa: F403
+    from numbapool.kernels.typed import *  # noqa: F403

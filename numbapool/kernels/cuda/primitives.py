@@ -7,7 +7,7 @@ from llvmlite import ir
 from numba.cuda import types
 
 from numbapool.dtypes import itemsize
-from numbapool.kernels import simd
+from numbapool.kernels import llvm, simd, typed
 from numbapool.kernels.cuda.staging import Lanes, Number, emitting, over_lanes, primitive
 
 WORD = 16  # bytes that one instruction moves
@@ -85,7 +85,7 @@ def _write(addr, value, align):
 
 def _converted(value, src, dst):
     _, builder = emitting()
-    return Number(simd.scalar_type(dst), simd.convert(builder, value, src, dst))
+    return Number(llvm.scalar_type(dst), llvm.convert(builder, value, src, dst))
 
 
 def _pieces(nbytes):
@@ -101,12 +101,12 @@ def _pieces(nbytes):
 
 def _unit(stored):
     """The type that vectors in memory are made of: 32 bits, or the element where it is larger."""
-    return simd._llvm(stored) if itemsize(stored) >= 4 else simd.I32
+    return llvm.llvm_type(stored) if itemsize(stored) >= 4 else llvm.I32
 
 
 def loader(stored, loaded, lanes, aligned=False):
     """`load(address)`: neighbours; in moves of 16 bytes if every address is a multiple of that (or of all of them, where they are fewer)."""
-    element, size = simd._llvm(stored), itemsize(stored)
+    element, size = llvm.llvm_type(stored), itemsize(stored)
 
     def load(addr):
         _, builder = emitting()
@@ -122,7 +122,7 @@ def loader(stored, loaded, lanes, aligned=False):
                     continue
                 n = nbytes // per
                 moved = _read(addr + at, ir.VectorType(unit, n) if n > 1 else unit, nbytes)
-                units = [builder.extract_element(moved, simd.I32(i)) for i in range(n)] if n > 1 else [moved]
+                units = [builder.extract_element(moved, llvm.I32(i)) for i in range(n)] if n > 1 else [moved]
                 for u in units:
                     values += [u] if size >= 4 else _cut(builder, u, element, size)
         return Lanes(_converted(v, stored, loaded) for v in values)
@@ -133,7 +133,7 @@ def loader(stored, loaded, lanes, aligned=False):
 def _cut(builder, unit, element, size):
     """The elements within 32 bits, the first in the lowest."""
     return [
-        builder.trunc(builder.lshr(unit, simd.I32(8 * size * i)) if i else unit, element)
+        builder.trunc(builder.lshr(unit, llvm.I32(8 * size * i)) if i else unit, element)
         for i in range(4 // size)
     ]
 
@@ -144,7 +144,7 @@ def storer(given, stored, lanes, aligned=False):
 
     def store(addr, v):
         _, builder = emitting()
-        values = [simd.convert(builder, n.value, given, stored) for n in v]
+        values = [llvm.convert(builder, n.value, given, stored) for n in v]
         if not aligned or lanes * size < 4:
             for i, value in enumerate(values):
                 _write(addr + i * size, value, size)
@@ -165,22 +165,22 @@ def storer(given, stored, lanes, aligned=False):
                 continue
             moved = ir.Constant(ir.VectorType(unit, nbytes // per), ir.Undefined)
             for i, value in enumerate(part):
-                moved = builder.insert_element(moved, value, simd.I32(i))
+                moved = builder.insert_element(moved, value, llvm.I32(i))
             _write(addr + at, moved, nbytes)
 
     return store
 
 
 def _joined(builder, parts, size):
-    unit = builder.zext(parts[0], simd.I32)
+    unit = builder.zext(parts[0], llvm.I32)
     for i, part in enumerate(parts[1:], 1):
-        unit = builder.or_(unit, builder.shl(builder.zext(part, simd.I32), simd.I32(8 * size * i)))
+        unit = builder.or_(unit, builder.shl(builder.zext(part, llvm.I32), llvm.I32(8 * size * i)))
     return unit
 
 
 def guarded_loader(stored, loaded, fill):
     """`load(address, inside)`: neighbours where the mask is set, `fill` elsewhere; nothing else is read."""
-    element, size = simd._llvm(stored), itemsize(stored)
+    element, size = llvm.llvm_type(stored), itemsize(stored)
     get, empty = getter(stored, loaded), constant(loaded, fill, None)
 
     def one(addr, here):
@@ -190,14 +190,14 @@ def guarded_loader(stored, loaded, fill):
         other = empty()
         with builder.if_else(here.value) as (then, otherwise):
             with then:
-                v = simd.convert(builder, _read(addr, element, size), stored, loaded)
+                v = llvm.convert(builder, _read(addr, element, size), stored, loaded)
                 loaded_in = builder.basic_block
             with otherwise:
                 left_in = builder.basic_block
         result = builder.phi(v.type)
         result.add_incoming(v, loaded_in)
         result.add_incoming(other.value, left_in)
-        return Number(simd.scalar_type(loaded), result)
+        return Number(llvm.scalar_type(loaded), result)
 
     return lambda addr, inside: Lanes(one(addr + i * size, here) for i, here in enumerate(inside))
 
@@ -221,19 +221,19 @@ def guarded_storer(given, stored):
 
 def getter(stored, loaded):
     """`get(address)`: one element."""
-    element, size = simd._llvm(stored), itemsize(stored)
+    element, size = llvm.llvm_type(stored), itemsize(stored)
     return lambda addr: _converted(_read(addr, element, size), stored, loaded)
 
 
 def putter(given, stored):
     """`put(address, scalar)`."""
     size = itemsize(stored)
-    return lambda addr, v: _write(addr, simd.convert(emitting()[1], v.value, given, stored), size)
+    return lambda addr, v: _write(addr, llvm.convert(emitting()[1], v.value, given, stored), size)
 
 
 def raiser(dtype):
     """`raise_to(address, value, here)`: where `here`, the integer there becomes the larger of both, whatever other threads do at the same time."""
-    kind = simd._llvm(dtype)
+    kind = llvm.llvm_type(dtype)
 
     def raise_to(addr, value, here):
         _, builder = emitting()
@@ -274,12 +274,12 @@ def add_selected(v, terms, lanes):
 
 def constant(dtype, value, lanes):
     """`constant()`: in all lanes, or a scalar if `lanes` is None."""
-    scalar = primitive(simd.constant(dtype, value, None))
+    scalar = primitive(typed.constant(dtype, value, None))
     return scalar if lanes is None else lambda: Lanes([scalar()] * lanes)
 
 
 def constant_like(dtype, value):
-    return primitive(simd.constant_like(dtype, value))
+    return primitive(typed.constant_like(dtype, value))
 
 
 def splatter(dtype, lanes):
@@ -287,15 +287,15 @@ def splatter(dtype, lanes):
 
 
 def caster(src, dst, lanes):
-    return primitive(simd.caster(src, dst, None))
+    return primitive(typed.caster(src, dst, None))
 
 
 def power(exponent):
-    return primitive(simd.power(exponent))
+    return primitive(typed.power(exponent))
 
 
 def clipper(dtype):
-    return primitive(simd.clipper(dtype))
+    return primitive(typed.clipper(dtype))
 
 
 def spread_loader(stored, loaded, lanes):
@@ -306,7 +306,7 @@ def spread_loader(stored, loaded, lanes):
 
 
 def _key(key, value):
-    return primitive(simd.caster("int64", key, None))(wide(value) if isinstance(value, Number) else value)
+    return primitive(typed.caster("int64", key, None))(wide(value) if isinstance(value, Number) else value)
 
 
 def key_adder(key, lanes):
@@ -318,14 +318,14 @@ def key_adder(key, lanes):
             return k + n
         _, builder = emitting()
         wide_sum = builder.add(
-            builder.zext(k.value, simd.I32),
+            builder.zext(k.value, llvm.I32),
             builder.trunc(
-                (wide(n) if isinstance(n, Number) else Number(types.int64, simd.I64(n))).value, simd.I32
+                (wide(n) if isinstance(n, Number) else Number(types.int64, llvm.I64(n))).value, llvm.I32
             ),
         )
-        top = simd.I32(255)
+        top = llvm.I32(255)
         least = builder.select(builder.icmp_unsigned("<", wide_sum, top), wide_sum, top)
-        return Number(types.uint8, builder.trunc(least, simd.I8))
+        return Number(types.uint8, builder.trunc(least, llvm.I8))
 
     return add_to
 
@@ -357,7 +357,7 @@ def flag_loader(lanes):
     def load(addr):
         _, builder = emitting()
         flags_ = Lanes(
-            Number(types.boolean, builder.icmp_unsigned("!=", _read(addr + i, simd.I8, 1), simd.I8(0)))
+            Number(types.boolean, builder.icmp_unsigned("!=", _read(addr + i, llvm.I8, 1), llvm.I8(0)))
             for i in range(lanes or 1)
         )
         return flags_ if lanes else flags_[0]

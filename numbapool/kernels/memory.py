@@ -1,0 +1,338 @@
+"""Primitives that read and write memory, made for given element types: the dtype in memory and the one in registers."""
+
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from numbapool.dtypes import itemsize
+from numbapool.kernels.llvm import (
+    F16,
+    F32,
+    F64,
+    I8,
+    I32,
+    I64,
+    Vec,
+    address,
+    broadcast,
+    call,
+    const,
+    constant_of,
+    convert,
+    has_feature,
+    lane_mask,
+    llvm_type,
+    overload,
+    scalar_type,
+)
+from numbapool.kernels.simd import emit_add
+
+
+@intrinsic
+def prefetch(tc, addr):
+    """Ask the second-level cache for the line of an address, which need not be anybody's."""
+
+    def codegen(ctx, b, sig, args):
+        pointer, name = I8.as_pointer(), "llvm.prefetch.p0"
+        fnty = ir.FunctionType(ir.VoidType(), [pointer, I32, I32, I32])
+        fn = b.module.globals.get(name) or ir.Function(b.module, fnty, name)
+        b.call(fn, [_pointer(b, args[0], I8), I32(0), I32(2), I32(1)])
+        return ctx.get_dummy_value()
+
+    return types.void(address), codegen
+
+
+@intrinsic
+def word(tc, base, i):
+    """The i-th 64-bit integer of a table."""
+
+    def codegen(ctx, b, sig, args):
+        return b.load(b.gep(b.inttoptr(args[0], I64.as_pointer()), [args[1]]))
+
+    return types.int64(address, types.int64), codegen
+
+
+@intrinsic
+def set_word(tc, base, i, value):
+    def codegen(ctx, b, sig, args):
+        b.store(args[2], b.gep(b.inttoptr(args[0], I64.as_pointer()), [args[1]]))
+        return ctx.get_dummy_value()
+
+    return types.void(address, types.int64, types.int64), codegen
+
+
+def _pointer(b, addr, element):
+    return b.inttoptr(addr, element.as_pointer())
+
+
+def _load(b, addr, t):
+    v = b.load(_pointer(b, addr, t))
+    v.align = 1
+    return v
+
+
+def _store(b, addr, v):
+    s = b.store(v, _pointer(b, addr, v.type))
+    s.align = 1
+
+
+def masks(size):
+    """Whether masked loads and stores of elements of `size` bytes are instructions (else LLVM makes a branch per lane)."""
+    if has_feature("avx512vl") and has_feature("avx512bw"):
+        return True
+    return size >= 4 and has_feature("avx2")
+
+
+def _mask_of_elements(b, n, vector):
+    return lane_mask(b, n, vector.count, _bits(vector.element))
+
+
+def _masked(b, kind_, vector, args):
+    name = f"llvm.masked.{kind_}.v{vector.count}{overload(vector.element)}.p0"
+    result = ir.VoidType() if kind_ == "store" else vector
+    fn = b.module.globals.get(name) or ir.Function(
+        b.module, ir.FunctionType(result, [a.type for a in args]), name
+    )
+    # LLVM has the alignment as an attribute of the pointer; without one it is 1.
+    return b.call(fn, args)
+
+
+def _each_lane(b, n, body):
+    """Emit `for i in range(n): body(i)`."""
+    start = b.basic_block
+    head, stop = b.append_basic_block("lane"), b.append_basic_block("lanes.end")
+    b.cbranch(b.icmp_signed(">", n, I64(0)), head, stop)
+    b.position_at_end(head)
+    i = b.phi(I64)
+    i.add_incoming(I64(0), start)
+    # LLVM would make a call of memcpy from the loop, which costs more than the few elements.
+    b.asm(ir.FunctionType(ir.VoidType(), []), "", "", [], side_effect=True)
+    body(i)
+    after = b.add(i, I64(1))
+    i.add_incoming(after, b.basic_block)
+    b.cbranch(b.icmp_signed("<", after, n), head, stop)
+    b.position_at_end(stop)
+
+
+def _load_n(b, addr, n, vector, fill):
+    if masks(_bits(vector.element) // 8):
+        return _masked(b, "load", vector, [_pointer(b, addr, vector), _mask_of_elements(b, n, vector), fill])
+    element = vector.element
+    with b.goto_entry_block():
+        room = b.alloca(vector)
+    b.store(fill, room)
+    source, target = _pointer(b, addr, element), b.bitcast(room, element.as_pointer())
+
+    def body(i):
+        v = b.load(b.gep(source, [i]))
+        v.align = 1
+        b.store(v, b.gep(target, [i]))
+
+    _each_lane(b, n, body)
+    return b.load(room)
+
+
+def _store_n(b, addr, v, n):
+    vector = v.type
+    if masks(_bits(vector.element) // 8):
+        _masked(b, "store", vector, [v, _pointer(b, addr, vector), _mask_of_elements(b, n, vector)])
+        return
+    element = vector.element
+    with b.goto_entry_block():
+        room = b.alloca(vector)
+    b.store(v, room)
+    source, target = b.bitcast(room, element.as_pointer()), _pointer(b, addr, element)
+
+    def body(i):
+        s = b.store(b.load(b.gep(source, [i])), b.gep(target, [i]))
+        s.align = 1
+
+    _each_lane(b, n, body)
+
+
+def _bits(element):
+    return {F16: 16, F32: 32, F64: 64}.get(element) or element.width
+
+
+def loader(stored, loaded, lanes):
+    """`load(address)`: `lanes` neighbours of dtype `stored`, as dtype `loaded`."""
+    vector, result = ir.VectorType(llvm_type(stored), lanes), Vec(scalar_type(loaded), lanes)
+
+    @intrinsic
+    def load(tc, addr):
+        return result(address), lambda ctx, b, sig, args: convert(
+            b, _load(b, args[0], vector), stored, loaded
+        )
+
+    return load
+
+
+def spread_loader(stored, loaded, lanes):
+    """`load_2(address)`: every other of 2·lanes − 1 elements; the one behind the last may not exist and is not read."""
+    element = llvm_type(stored)
+    vector, result = ir.VectorType(element, lanes), Vec(scalar_type(loaded), lanes)
+    mask = [2 * k if 2 * k < lanes else 2 * k + 1 for k in range(lanes)]
+
+    @intrinsic
+    def load_2(tc, addr):
+        def codegen(ctx, b, sig, args):
+            far = b.add(args[0], I64((lanes - 1) * itemsize(stored)))
+            low, high = _load(b, args[0], vector), _load(b, far, vector)
+            v = b.shuffle_vector(low, high, ir.Constant(ir.VectorType(I32, lanes), mask))
+            return convert(b, v, stored, loaded)
+
+        return result(address), codegen
+
+    return load_2
+
+
+def block_loader(stored, loaded, lanes, block):
+    """`load(address)`: `block` neighbours of dtype `stored`, added in pairs of halves until `lanes` are left, as dtype `loaded`; `load_n(address, n)`: n < block of them."""
+    vector, result = ir.VectorType(llvm_type(stored), block), Vec(scalar_type(loaded), lanes)
+
+    def folded(b, v):
+        while v.type.count > lanes:
+            half = v.type.count // 2
+            low, high = (
+                b.shuffle_vector(v, v, ir.Constant(ir.VectorType(I32, half), list(range(at, at + half))))
+                for at in (0, half)
+            )
+            v = emit_add(b, True, low, high)
+        return convert(b, v, stored, loaded)
+
+    @intrinsic
+    def load(tc, addr):
+        return result(address), lambda ctx, b, sig, args: folded(b, _load(b, args[0], vector))
+
+    @intrinsic
+    def load_n(tc, addr, n):
+        def codegen(ctx, b, sig, args):
+            return folded(b, _load_n(b, args[0], args[1], vector, ir.Constant(vector, None)))
+
+        return result(address, types.int64), codegen
+
+    return load, load_n
+
+
+def partial_loader(stored, loaded, lanes, fill):
+    """`load_n(address, n)`: n < lanes neighbours, the other lanes hold `fill` (a value of dtype `loaded`, or "mark")."""
+    vector, result = ir.VectorType(llvm_type(stored), lanes), Vec(scalar_type(loaded), lanes)
+    wide = ir.VectorType(llvm_type(loaded), lanes)
+
+    @intrinsic
+    def load_n(tc, addr, n):
+        def codegen(ctx, b, sig, args):
+            zero = ir.Constant(vector, None)
+            v = convert(b, _load_n(b, args[0], args[1], vector, zero), stored, loaded)
+            if fill == 0:
+                return v
+            return b.select(
+                _mask_of_elements(b, args[1], vector), v, constant_of(b, wide, wide.element, fill)
+            )
+
+        return result(address, types.int64), codegen
+
+    return load_n
+
+
+def getter(stored, loaded):
+    """`get(address)`: one element."""
+    element, result = llvm_type(stored), scalar_type(loaded)
+
+    @intrinsic
+    def get(tc, addr):
+        return result(address), lambda ctx, b, sig, args: convert(
+            b, _load(b, args[0], element), stored, loaded
+        )
+
+    return get
+
+
+def storer(given, stored, lanes):
+    """`store(address, vector)`: converted to dtype `stored`."""
+    vec = Vec(scalar_type(given), lanes)
+
+    @intrinsic
+    def store(tc, addr, v):
+        def codegen(ctx, b, sig, args):
+            _store(b, args[0], convert(b, args[1], given, stored))
+            return ctx.get_dummy_value()
+
+        return types.void(address, vec), codegen
+
+    return store
+
+
+def partial_storer(given, stored, lanes):
+    """`store_n(address, vector, n)`: the first n < lanes lanes."""
+    vec = Vec(scalar_type(given), lanes)
+
+    @intrinsic
+    def store_n(tc, addr, v, n):
+        def codegen(ctx, b, sig, args):
+            _store_n(b, args[0], convert(b, args[1], given, stored), args[2])
+            return ctx.get_dummy_value()
+
+        return types.void(address, vec, types.int64), codegen
+
+    return store_n
+
+
+def putter(given, stored):
+    """`put(address, scalar)`."""
+    scalar = scalar_type(given)
+
+    @intrinsic
+    def put(tc, addr, v):
+        def codegen(ctx, b, sig, args):
+            _store(b, args[0], convert(b, args[1], given, stored))
+            return ctx.get_dummy_value()
+
+        return types.void(address, scalar), codegen
+
+    return put
+
+
+def flag_loader(lanes):
+    """`load(address)`: bytes as a mask; a scalar if `lanes` is None."""
+    t = types.boolean if lanes is None else Vec(types.boolean, lanes)
+    stored = I8 if lanes is None else ir.VectorType(I8, lanes)
+
+    @intrinsic
+    def load(tc, addr):
+        def codegen(ctx, b, sig, args):
+            v = _load(b, args[0], stored)
+            return b.icmp_unsigned("!=", v, const(v.type, 0))
+
+        return t(address), codegen
+
+    return load
+
+
+def flag_splatter(lanes):
+    """`splat(address)`: one byte as a mask of equal lanes."""
+
+    @intrinsic
+    def splat(tc, addr):
+        def codegen(ctx, b, sig, args):
+            v = _load(b, args[0], I8)
+            return broadcast(b, b.icmp_unsigned("!=", v, I8(0)), lanes)
+
+        return Vec(types.boolean, lanes)(address), codegen
+
+    return splat
+
+
+def copier(dtype):
+    """`copy(to, from)`: one element, bit for bit."""
+    element = ir.IntType(8 * itemsize(dtype))
+
+    @intrinsic
+    def copy(tc, to, source):
+        def codegen(ctx, b, sig, args):
+            _store(b, args[0], _load(b, args[1], element))
+            return ctx.get_dummy_value()
+
+        return types.void(address, address), codegen
+
+    return copy
