@@ -47,6 +47,7 @@ def asked(native, monkeypatch):
         ((7, 7), "max_pool2d", (2,), 196),
         ((7, 7), "global_avg_pool", (), 196),
         ((70, 70), "global_max_pool", (), 0),
+        ((70, 70), "max_pool2d", (2, (8, 2)), 0),  # most rows are in no window
     ],
 )
 def test_large_arrays(asked, plane, fn, args, expected):
@@ -71,7 +72,7 @@ def _same_as_parts(asked, x, y, fn, *args):
 
 
 def test_what_lies_otherwise(asked):
-    """Rows that do not follow each other in memory, or have a mask beside them, which asks on its own."""
+    """Rows that do not follow each other in memory, or have a mask beside them, which asks on its own, or many neighbours along an inner axis."""
     x = array(70, 70)
     for view, options in (
         (x[:, ::-1], {}),
@@ -79,3 +80,5 @@ def test_what_lies_otherwise(asked):
         (x.transpose(0, 2, 1), {"axes": (0, 1)}),
     ):
         assert asked("max_pool2d", view, 3, 2, 1, **options)[1][0] == 0
+    x = array(20, 10, 16)
+    assert asked("max_pool2d", x, 3, 2, 1, axes=(1, 2))[1][0] == 0

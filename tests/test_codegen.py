@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from cases import slow_but
 
 SCRIPT = """
 import json, sys
@@ -93,14 +94,20 @@ CASES = [
     ("MAX", "float32", "fused", None),
     ("AVG", "float32", "fused", None),
 ]
-ELSEWHERE = CASES[:2] + CASES[4:6] + CASES[9:10]  # what differs between machines is how vectors are split
+ELSEWHERE = CASES[:2] + CASES[4:6] + CASES[9:10]  # of the fast tests
 
 
-@pytest.mark.parametrize("target", ["host", "generic", "haswell"])
-def test_loops(target):
+@pytest.mark.parametrize(
+    ("target", "cases"),
+    slow_but(
+        [("host", CASES), ("generic", ELSEWHERE), ("haswell", ELSEWHERE)],
+        [("host", CASES), *((t, c) for t in ("generic", "haswell") for c in (ELSEWHERE, CASES))],
+    ),
+    ids=lambda v: v if isinstance(v, str) else str(len(v)),
+)
+def test_loops(target, cases):
     if sys.platform != "linux" or os.uname().machine != "x86_64":
         pytest.skip("the patterns are x86-64 instructions")
-    cases = CASES if target == "host" else ELSEWHERE
     for case, assembly in zip(cases, assemblies(target, cases), strict=True):
         packed = re.compile(PACKED[target][case[1]])
         loops = [loop for loop in inner_loops(assembly) if any(packed.search(line) for line in loop)]

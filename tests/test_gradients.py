@@ -262,6 +262,16 @@ def test_one_large_window_and_what_it_leaves(op):
         check_vjp(f"{op}_pool2d", array(shape), (), options, array(y.shape, seed=1))
 
 
+@pytest.mark.parametrize("window", [5, 9])
+@pytest.mark.parametrize("planes", [1, 2, 3, 4, 5, 6, 7, 9])
+def test_scattered_planes(planes, window):
+    """Two or four of them are scattered at once, and what is left."""
+    for size in 11, 70:
+        x = array((planes, size, size + 1))
+        args = (window, 1, window // 2)
+        check_vjp("max_pool2d", x, args, {}, array(x.shape, seed=1))
+
+
 def test_rows_of_a_plane_go_together_only_where_the_kernel_does_so(native):
     native(False)
 

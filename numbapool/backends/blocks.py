@@ -21,7 +21,9 @@ SMALL_BYTES = 256 * 1024  # are in the second-level cache, more or less
 KEPT_BYTES = 1 << 20  # of scratch memory, from one call of a thread to its next
 NATIVE = True  # whether lanes are permuted and masked, where the machine can
 SHORT_ROW = 1024  # bytes: the hardware does not foresee the next in time
+FEW = 4  # neighbours along an inner axis; more are read as whole vectors, which it does foresee
 FAR_BYTES = 8 * 1024  # comes to the second-level cache in time, and does not push out what is there
+NEAR_BYTES = 1 << 20  # are in the second-level cache
 CACHE_BYTES = 16 << 20  # more than this comes from memory
 
 
@@ -150,8 +152,12 @@ def tiles(view, d, h, w, acc, lanes, item, queued, alone=False, by_rows=False, f
     scratch_rows = 0 if fused else max(group, rows)
     step_h = h.pace
     row = min(needed, w.size * w.up[0]) * tile_i * item * group * step_h * max(d.most, 1)
-    # Planes in groups are not cut if that can be avoided: of whole ones it is known which come next (`look_ahead`).
-    block_h = max(1, (2 * ITEM_BYTES if group > 1 else ITEM_BYTES) // row)
+    large = (
+        item * view.inner * view.outer * len(view.tables[0]) * size_of([v.size for v in (d, h, w)])
+        > CACHE_BYTES
+    )
+    # Planes that come from memory in groups are not cut if that can be avoided: of whole ones it is known which come next (`look_ahead`).
+    block_h = max(1, (2 * ITEM_BYTES if group > 1 and large else ITEM_BYTES) // row)
     if queued:
         block_h = max(block_h, 3 * h.most // step_h)
     block_h = min(block_h, h.count)
@@ -219,14 +225,15 @@ def look_ahead(fields, view, **nbytes):
         fields[f"AHEAD_{letter}"] = rounded_up(ahead, LINE)
 
 
-def ask_for_rows(fields, h, nbytes):
+def set_rows_asked_for(fields, view, h, nbytes):
     """How many bytes of x are new to the windows of a row of results, and how far behind them the cache is asked for as many, where rows are so short that the hardware does not foresee the next."""
-    short = h.step == 1 and 0 < fields["X_H"] <= SHORT_ROW
-    if short and nbytes > CACHE_BYTES and not fields.get("AHEAD_X"):
+    short = h.step == 1 and 0 < fields["X_H"] <= SHORT_ROW and view.inner <= FEW
+    read = h.pace <= 2 * h.most  # else most rows are read by no window
+    if short and read and nbytes > CACHE_BYTES and not fields.get("AHEAD_X"):
         fields |= {"NEW_X": h.pace * fields["X_H"], "FAR": FAR_BYTES}
 
 
-def ask_for_planes(fields, view, nbytes):
+def set_planes_asked_for(fields, view, nbytes):
     """The same where planes of about `nbytes`, which lie side by side, are done one after the other."""
     step = fields["X_G"]
     if 0 < step <= min(2 * nbytes, PAGE) and step * view.outer * len(view.tables[0]) > CACHE_BYTES:
@@ -240,7 +247,7 @@ def in_groups(view, letters, nbytes):
     for letter, steps, table in zip(letters, view.steps, view.tables, strict=False):
         fields |= {f"{letter}_TABLE": address(table), f"{letter}_G": steps[0]}
     fields.setdefault("K_TABLE", fields["Y_TABLE"])  # of keys that are not there
-    ask_for_planes(fields, view, nbytes)
+    set_planes_asked_for(fields, view, nbytes)
     return fields, len(view.tables[0]) * fields["GROUPS"]
 
 

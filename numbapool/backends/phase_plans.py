@@ -8,6 +8,7 @@ from numbapool import dtypes
 from numbapool.backends.blocks import (
     FAR_BYTES,
     ITEM_BYTES,
+    NEAR_BYTES,
     PAGE,
     Room,
     address,
@@ -77,7 +78,7 @@ def selecting(view, of, types, weights, nbytes):
         "STRIDE_H": stride_h, "BEFORE_H": before_h, "SHIFT_H": shift_h, "SHIFT_W": shift_w, "LEAD": lead, "STRIDE": stride_w, "BEFORE": before_w, "MARGIN": margin, "COLUMNS": columns, "ELEMENTS": elements,
     }  # fmt: skip
     set_strides(fields, view, "XYK", dtypes.itemsize(types.x), 0, {})
-    if 0 < fields["X_H"] <= PAGE and 0 < fields["K_H"] <= PAGE:
+    if nbytes > NEAR_BYTES and 0 < fields["X_H"] <= PAGE and 0 < fields["K_H"] <= PAGE:
         fields |= {
             "NEW_X": fields["X_H"],
             "NEW_K": fields["K_H"],

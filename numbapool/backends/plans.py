@@ -15,8 +15,6 @@ from numbapool.backends.blocks import (
     Room,
     address,
     align,
-    ask_for_planes,
-    ask_for_rows,
     assemble,
     count_items,
     divisors_along,
@@ -26,6 +24,8 @@ from numbapool.backends.blocks import (
     roles,
     rounded_up,
     set_passes,
+    set_planes_asked_for,
+    set_rows_asked_for,
     set_spots,
     set_strides,
     size_of,
@@ -282,8 +282,8 @@ def forward(
     if form.template != "fused":  # which does its planes one after the other
         count, size = (size_of([getattr(v, n) for v in (d, h, w)]) for n in ("count", "size"))
         look_ahead(fields, view, X=nbytes, Y=nbytes * count * y_item // (size * x_item))
-    if not beside:
-        ask_for_rows(fields, h, nbytes)
+    if not (is_large or beside):
+        set_rows_asked_for(fields, view, h, nbytes)
 
     tables = [d.table, h.table]
     weights = key_steps(
@@ -446,7 +446,7 @@ def _whole(kernel, form, lanes, shape, y_item, key_item, saved, divisor):
     if not saved:
         fields |= {f"K_{role}": 0 for role in "GDHWI"}
     fields["DENSE"] = fields["Y_G"] == y_item and (not saved or fields["K_G"] == key_item)
-    ask_for_planes(fields, view, plane)
+    set_planes_asked_for(fields, view, plane)
     room = _room(fields, types, lanes, y_item, key_item)
     items = len(view.tables[0]) * fields["GROUPS"]
     return assemble(

@@ -7,6 +7,7 @@ import numpy as np
 from numbapool import dtypes
 from numbapool.backends.blocks import (
     ITEM_BYTES,
+    NEAR_BYTES,
     Room,
     address,
     assemble,
@@ -60,11 +61,10 @@ def selecting(view, of, types, weights, nbytes):
     ):
         fields[field] = weight * t.step * v.sliding[1] // v.step
     set_strides(fields, view, "XYK", dtypes.itemsize(types.x), 0, {})
-    if fields["TILES_I"] == 1:  # then the next row is asked for as a whole, if it is one run
-        for letter, size in ("X", dtypes.itemsize(types.x)), ("K", 1):
-            step = fields[f"{letter}_H"]
-            far = "FAR" if letter == "X" else "FAR_K"
-            fields |= {f"NEW_{letter}": step if step == size * view.inner * w.count else 0, far: step}
+    row = view.inner * w.count
+    dense = (fields["X_H"], fields["K_H"]) == (row * dtypes.itemsize(types.x), row)
+    if nbytes > NEAR_BYTES and fields["TILES_I"] == 1 and dense:  # then the next row is asked for, as a whole
+        fields |= {"NEW_X": fields["X_H"], "NEW_K": row, "FAR": fields["X_H"], "FAR_K": row}
     room = Room()
     room.take(24 * rows)  # the list of rows
     return assemble(kernel, fields, [*tables, view.tables], count_items(fields, view), room, nbytes)

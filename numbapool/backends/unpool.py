@@ -15,7 +15,8 @@ from numbapool.kernels import block, build
 from numbapool.layout import canonical
 
 TILE_BYTES = 128  # of neighbouring inner elements that an item moves side by side
-MOST_PLACES = 64  # of a cell, each of which costs every index a comparison
+MOST_PLACES = 16  # of a cell, each of which costs every index a comparison
+FEWEST = 6  # windows in a row: its loads and stores cost as much as those of a vector's
 
 
 def run(request):
@@ -31,7 +32,7 @@ def run(request):
         return y
     last = elements(request)
     plan = _plan(
-        False, x.shape, x.strides, shape, y.strides, request.axes, request.strides, y.itemsize, "int64", indices.strides
+        False, x.shape, x.strides, shape, y.strides, request.axes, None, y.itemsize, "int64", indices.strides
     )  # fmt: skip
     faults = np.zeros(1, np.int64)
     args = plan.args.copy()
@@ -61,7 +62,7 @@ def vjp(request):
                 dy.shape,
                 dy.strides,
                 axes,
-                request.strides,
+                request.cells,
                 dx.itemsize,
                 keys.dtype.name,
                 keys.strides,
@@ -94,7 +95,7 @@ def refuse(indices, elements):
 
 
 @lru_cache(maxsize=512)
-def _plan(backward, shape, strides, large, large_strides, axes, pace, item, key, key_strides):
+def _plan(backward, shape, strides, large, large_strides, axes, cells, item, key, key_strides):
     """The plan of a call, forward or backward.
 
     Parameters
@@ -106,8 +107,8 @@ def _plan(backward, shape, strides, large, large_strides, axes, pace, item, key,
         Shape and strides of the result or of dy.
     axes : tuple of int
         Pooled axes, ascending.
-    pace : tuple of int
-        Elements from one window to the next, along each of them.
+    cells : tuple of int or None
+        Backward, how far apart windows are that do not overlap, along each of them.
     item : int
         Bytes of an element: what it means does not matter here.
     key : {"int64", "int32"}
@@ -146,23 +147,23 @@ def _plan(backward, shape, strides, large, large_strides, axes, pace, item, key,
         room.take(blocks.LINE)  # zeros
         fields["SPAN"] = blocks.align(-(-elements * tile_i // 8))
         fields["AT_ROW"] = room.take(fields["SPAN"])
-    cells, tables = (
-        _cells(view, dict(zip(axes, pace, strict=True)), counts, sizes, item, key) if backward else ({}, [])
-    )
+    tables = []
+    if cells is not None:
+        by_rows, tables = _by_rows(view, dict(zip(axes, cells, strict=True)), counts, sizes, item, key)
+        fields |= by_rows
     items = len(view.tables[0]) * fields["GROUPS"] * fields["TILES_I"]
-    return blocks.assemble(
-        kernel, fields | cells, [view.tables, *tables], items, room, prod(shape) * (item + 8)
-    )
+    return blocks.assemble(kernel, fields, [view.tables, *tables], items, room, prod(shape) * (item + 8))
 
 
-def _cells(view, pace, counts, sizes, item, key):
+def _by_rows(view, cells, counts, sizes, item, key):
     """The fields and tables that the gradient needs where values went to the cells of their own windows; nothing where it cannot be done by rows."""
     from numbapool.kernels import bind
 
-    steps = [pace.get(a, 1) for a in view.axes]
+    steps = [cells.get(a, 1) for a in view.axes]
     neighbours = all(s[3] == n for s, n in zip(view.steps, (item, item, dtypes.itemsize(key)), strict=True))
     inside = all(n * s <= size for n, s, size in zip(counts, steps, sizes, strict=True))
-    if view.inner > 1 or not (neighbours and inside) or steps[2] > 2 or prod(steps) > MOST_PLACES:
+    small = steps[2] <= 2 and prod(steps) <= MOST_PLACES and counts[2] >= FEWEST
+    if view.inner > 1 or not (neighbours and inside and small):
         return {}, []
     places, far = (sizes[1] * sizes[2], sizes[2]), view.steps[1][1:3]
     rows = np.array([[np.dot(at, far), np.dot(at, places)] for at in np.ndindex(*steps[:2])])

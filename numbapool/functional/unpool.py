@@ -82,8 +82,8 @@ class Unpooling:
         Pooled axes, ascending.
     shape : tuple of int
         Of the result.
-    strides : tuple of int
-        Between the windows, along each of the axes.
+    cells : tuple of int or None
+        How far apart the windows are along each of the axes, where none overlaps another.
     kind : object
         The kind of container that x came in.
     """
@@ -92,7 +92,7 @@ class Unpooling:
     indices: Any
     axes: tuple[int, ...]
     shape: tuple[int, ...]
-    strides: tuple[int, ...]
+    cells: tuple[int, ...] | None
     kind: Any
 
     family = "unpool"
@@ -113,13 +113,13 @@ class Unpooling:
 def _max_unpool(n: int):
     def unpool(x, indices, kernel_size, stride=None, padding=0, output_size=None, *, axes=None) -> Unpooling:
         x, kind = dispatch.array(x)
-        pooled, shape, strides = recall(_result, x.shape, n, axes, kernel_size, stride, padding, output_size)
+        pooled, shape, cells = recall(_result, x.shape, n, axes, kernel_size, stride, padding, output_size)
         indices, _ = dispatch.array(indices, "indices", x)
         if dtypes.kind(dtypes.name_of(indices.dtype)) not in "iu":
             raise TypeError(f"indices must be integers, not {indices.dtype}")
         if indices.shape != x.shape:
             raise ValueError(f"indices must have the shape of x, {x.shape}, not {indices.shape}")
-        return Unpooling(x, indices, pooled, shape, strides, kind)
+        return Unpooling(x, indices, pooled, shape, cells, kind)
 
     unpool.__name__ = unpool.__qualname__ = f"max_unpool{n}d"
     unpool.__module__ = __name__
@@ -129,7 +129,7 @@ def _max_unpool(n: int):
 
 
 def _result(shape, n, axes, kernel_size, stride, padding, output_size):
-    """The pooled axes, ascending, the shape of the result and the strides along those axes, for arguments as the caller gave them."""
+    """The pooled axes, ascending, the shape of the result and the `cells`, for arguments as the caller gave them."""
     given = arguments.pooled_axes(axes, n, len(shape))
     kernel = arguments.per_axis(kernel_size, n, "kernel_size", 1)
     steps = kernel if stride is None else arguments.per_axis(stride, n, "stride", 1)
@@ -140,7 +140,9 @@ def _result(shape, n, axes, kernel_size, stride, padding, output_size):
     for i, a in enumerate(given):
         result[a] = _size(shape[a], kernel[i], steps[i], pads if isinstance(pads, str) else pads[i], sizes[i])
     arguments.possible(result, "kernel_size, stride, padding and output_size give")
-    return tuple(sorted(given)), tuple(result), tuple(steps[given.index(a)] for a in sorted(given))
+    apart = all(k <= s for k, s in zip(kernel, steps, strict=True))
+    cells = tuple(steps[given.index(a)] for a in sorted(given)) if apart else None
+    return tuple(sorted(given)), tuple(result), cells
 
 
 def _output_sizes(value, shape, axes):

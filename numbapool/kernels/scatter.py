@@ -45,8 +45,8 @@ def add_outputs(args, source, keys, base, first, last, inner, offset, count, sum
         keys += k_column
 
 
-def add_four(args, source, keys, base, first, last, offset, count, sums):
-    """The same for four planes at once: neighbouring outputs often choose one element, and each would wait for the sum of the one before."""
+def add_together(args, planes, source, keys, base, first, last, offset, count, sums):
+    """The same for two or four planes at once: neighbouring outputs often choose one element, and each would wait for the sum of the one before."""
     places = word(args, PLACES_TABLE)
     x_column, k_column, base_column = word(args, X_W), word(args, K_W), word(args, BASE_W)
     x_plane, k_plane, sums_plane = word(args, X_G), word(args, K_G), word(args, SPAN)
@@ -57,8 +57,9 @@ def add_four(args, source, keys, base, first, last, offset, count, sums):
     for _ in range(first, last):
         add_output(places, source, keys, base, offset, count, sums)
         add_output(places, source + x_plane, keys + k_plane, base, offset, count, second)
-        add_output(places, source + 2 * x_plane, keys + 2 * k_plane, base, offset, count, third)
-        add_output(places, source + 3 * x_plane, keys + 3 * k_plane, base, offset, count, fourth)
+        if planes > 2:
+            add_output(places, source + 2 * x_plane, keys + 2 * k_plane, base, offset, count, third)
+            add_output(places, source + 3 * x_plane, keys + 3 * k_plane, base, offset, count, fourth)
         base += base_column
         source += x_column
         keys += k_column
@@ -119,7 +120,8 @@ def band(args, slot, first_item, last_item):
         y = word(args, Y) + word(word(args, Y_TABLE), entry) + g * word(args, Y_G) + c * word(args, Y_I)
         left = min(word(args, GROUP), word(args, OUTER) - g)
         while left > 0:
-            planes = 4 if left > 3 and inner == 1 else 1
+            planes = min(left, word(args, TOGETHER)) if inner == 1 else 1
+            planes = planes & 6 if planes > 1 else 1  # two or four
             for k in range(planes):
                 for i in range(0, count * inner, LANES):
                     store_a(sums + k * word(args, SPAN) + i * A_SIZE, identity())
@@ -128,8 +130,19 @@ def band(args, slot, first_item, last_item):
                     base = word(args, BASE) + od * word(args, BASE_D) + oh * word(args, BASE_H)
                     x_row = source + od * word(args, X_D) + oh * word(args, X_H)
                     k_row = keys + od * word(args, K_D) + oh * word(args, K_H)
-                    if planes == 4:
-                        add_four(args, x_row, k_row, base, word(line, 6), word(line, 7), offset, count, sums)
+                    if planes > 1:
+                        add_together(
+                            args,
+                            planes,
+                            x_row,
+                            k_row,
+                            base,
+                            word(line, 6),
+                            word(line, 7),
+                            offset,
+                            count,
+                            sums,
+                        )
                     else:
                         add_outputs(
                             args, x_row, k_row, base, word(line, 6), word(line, 7), inner, offset, count, sums
