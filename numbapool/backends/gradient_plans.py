@@ -34,7 +34,6 @@ from numbapool.layout import canonical
 from numbapool.reductions import ALL, AVG, Elements, Types
 from numbapool.windows import Windows
 
-MANY_TAPS = 64
 BLOCK_BYTES = 256 * 1024  # a block of accumulators stays in it
 
 
@@ -281,8 +280,6 @@ def selecting(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, k
     )
     room = Room()
     fields["SPAN"] = align((most * unit * tile_i + 4 * lanes) * acc)
-    # The more windows share an element, the longer its sums wait for each other.
-    fields["TOGETHER"] = 4 if size_of([v.most for v in windows]) > MANY_TAPS else 2
-    fields["AT_ROW"] = room.take(fields["SPAN"] * (min(group, fields["TOGETHER"]) if view.inner == 1 else 1))
+    fields["AT_ROW"] = room.take(fields["SPAN"] * (min(group, 4) if view.inner == 1 else 1))
     items = len(view.tables[0]) * fields["GROUPS"] * fields["TILES_I"] * blocks
     return assemble(kernel, fields, [lines, places, view.tables], items, room, size_of(shape) * y_item)

@@ -120,8 +120,9 @@ def band(args, slot, first_item, last_item):
         y = word(args, Y) + word(word(args, Y_TABLE), entry) + g * word(args, Y_G) + c * word(args, Y_I)
         left = min(word(args, GROUP), word(args, OUTER) - g)
         while left > 0:
-            planes = min(left, word(args, TOGETHER)) if inner == 1 else 1
-            planes = planes & 6 if planes > 1 else 1  # two or four
+            planes = 1
+            if inner == 1 and left > 1:
+                planes = 4 if left > 3 else 2
             for k in range(planes):
                 for i in range(0, count * inner, LANES):
                     store_a(sums + k * word(args, SPAN) + i * A_SIZE, identity())
