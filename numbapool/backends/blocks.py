@@ -152,12 +152,9 @@ def tiles(view, d, h, w, acc, lanes, item, queued, alone=False, by_rows=False, f
     scratch_rows = 0 if fused else max(group, rows)
     step_h = h.pace
     row = min(needed, w.size * w.up[0]) * tile_i * item * group * step_h * max(d.most, 1)
-    large = (
-        item * view.inner * view.outer * len(view.tables[0]) * size_of([v.size for v in (d, h, w)])
-        > CACHE_BYTES
-    )
+    nbytes = size_of([d.size, h.size, w.size, view.inner, view.outer, len(view.tables[0])]) * item
     # Planes that come from memory in groups are not cut if that can be avoided: of whole ones it is known which come next (`look_ahead`).
-    block_h = max(1, (2 * ITEM_BYTES if group > 1 and large else ITEM_BYTES) // row)
+    block_h = max(1, (2 * ITEM_BYTES if group > 1 and nbytes > CACHE_BYTES else ITEM_BYTES) // row)
     if queued:
         block_h = max(block_h, 3 * h.most // step_h)
     block_h = min(block_h, h.count)

@@ -133,17 +133,8 @@ def band(args, slot, first_item, last_item):
                     k_row = keys + od * word(args, K_D) + oh * word(args, K_H)
                     if planes > 1:
                         add_together(
-                            args,
-                            planes,
-                            x_row,
-                            k_row,
-                            base,
-                            word(line, 6),
-                            word(line, 7),
-                            offset,
-                            count,
-                            sums,
-                        )
+                            args, planes, x_row, k_row, base, word(line, 6), word(line, 7), offset, count, sums
+                        )  # fmt: skip
                     else:
                         add_outputs(
                             args, x_row, k_row, base, word(line, 6), word(line, 7), inner, offset, count, sums
