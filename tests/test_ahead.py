@@ -82,3 +82,28 @@ def test_what_lies_otherwise(asked):
         assert asked("max_pool2d", view, 3, 2, 1, **options)[1][0] == 0
     x = array(20, 10, 16)
     assert asked("max_pool2d", x, 3, 2, 1, axes=(1, 2))[1][0] == 0
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "expected"),
+    [
+        ((80, 70, 70), {}, 35 * 4),  # rows of dy, by phases
+        ((8, 70, 70), {}, 0),
+        ((20, 40, 40, 16), {"axes": (1, 2)}, 20 * 16 * 4),  # by runs: a row of all channels
+        ((2, 40, 40, 16), {"axes": (1, 2)}, 0),
+    ],
+)
+def test_gradients(native, monkeypatch, shape, options, expected):
+    """Rows of dy, and of saved taps, a byte for each of its elements."""
+    native(True)
+    x = np.random.default_rng(0).random(shape, dtype=np.float32)
+    y, pullback = nbp.vjp(nbp.max_pool2d, x, 3, 2, 1, **options)
+    seen = []
+    run = blocks.Plan.run
+    monkeypatch.setattr(
+        blocks.Plan, "run", lambda self, *a, **k: (seen.append(self.args), run(self, *a, **k))[1]
+    )
+    dx = pullback(y)
+    assert [int(seen[0][block.INDEX[n]]) for n in ("NEW_X", "NEW_K")] == [expected, expected // 4]
+    _, of_two = nbp.vjp(nbp.max_pool2d, x[:2], 3, 2, 1, **options)
+    assert same_bits(of_two(y[:2]), dx[:2])

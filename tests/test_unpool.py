@@ -8,6 +8,8 @@ from cases import DTYPES, FLOATS, array, same_bits
 from guarded import guarded, guarded_allocations, moved
 
 import numbapool as nbp
+from numbapool.backends import blocks
+from numbapool.kernels import block
 from numbapool.testing import check, check_vjp, gradcheck, reference
 
 # function, shape of x, arguments after the indices, options
@@ -164,6 +166,33 @@ def test_gradients_by_cells(dtype):
                     if stray is not None:
                         i[1].flat[-1] = stray
                     check_vjp(f"max_unpool{n}d", x, (i, kernel), {"output_size": sizes}, dy)
+
+
+@pytest.mark.parametrize(
+    ("fn", "shape", "args", "options", "rows"),
+    [
+        ("max_unpool2d", (3, 8, 9), (2,), {}, 2),
+        ("max_unpool1d", (3, 9), (2,), {}, 1),
+        ("max_unpool3d", (3, 4, 5, 6), ((2, 3, 2),), {}, 6),
+        ("max_unpool2d", (3, 8, 9), (2,), {"output_size": (17, 19)}, 2),
+        ("max_unpool2d", (3, 8, 9), (3, 2), {}, 0),  # windows overlap
+        ("max_unpool2d", (3, 8, 9), (3,), {}, 0),  # three elements of a cell are neighbours
+        ("max_unpool2d", (3, 8, 9), ((9, 2),), {}, 0),  # too many comparisons
+        ("max_unpool2d", (3, 8, 5), (2,), {}, 0),  # too few windows in a row
+        ("max_unpool2d", (3, 8, 9), (2,), {"output_size": (15, 17)}, 0),  # the last cells are cut
+        ("max_unpool2d", (8, 9, 3), (2,), {"axes": (0, 1)}, 0),  # an inner axis
+    ],
+)
+def test_which_gradients_go_by_cells(fn, shape, args, options, rows, monkeypatch):
+    seen = []
+    run = blocks.Plan.run
+    monkeypatch.setattr(
+        blocks.Plan, "run", lambda self, *a, **k: (seen.append(self.args), run(self, *a, **k))[1]
+    )
+    y, pullback = nbp.vjp(getattr(nbp, fn), array(shape), np.full(shape, -1), *args, **options)
+    pullback(np.ones_like(y))
+    forward, backward = (a[block.INDEX["LINE_COUNT"]] for a in seen)
+    assert (forward, backward) == (0, rows)
 
 
 def test_there_and_back():

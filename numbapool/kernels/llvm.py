@@ -39,6 +39,7 @@ def scalar_type(name):
 
 
 def llvm_type(name):
+    """The LLVM type that elements of dtype `name` have in memory."""
     if is_half(name):
         return I16
     return {"float32": F32, "float64": F64}.get(name) or ir.IntType(8 * itemsize(name))
@@ -59,6 +60,7 @@ def on_gpu(b):
 
 
 def is_fp(t):
+    """Whether an LLVM type, or that of a vector's elements, floats."""
     return isinstance(getattr(t, "element", t), (ir.FloatType, ir.DoubleType, ir.HalfType))
 
 
@@ -68,10 +70,12 @@ def like(t, element):
 
 
 def const(t, value):
+    """`value` as type `t`, in all lanes of a vector."""
     return ir.Constant(t, [value] * t.count if isinstance(t, ir.VectorType) else value)
 
 
 def broadcast(b, value, lanes):
+    """A vector of equal lanes."""
     vector = ir.VectorType(value.type, lanes)
     one = b.insert_element(ir.Constant(vector, ir.Undefined), value, I32(0))
     return b.shuffle_vector(
@@ -92,6 +96,7 @@ def call(b, name, result, args):
 
 
 def overload(t):
+    """What the names of LLVM's intrinsics say of a type of elements."""
     return {F16: "f16", F32: "f32", F64: "f64"}.get(t) or f"i{t.width}"
 
 
@@ -183,6 +188,7 @@ def _plain(value):
 
 
 def constant_of(b, t, element, value):
+    """As `const`, also of "mark": the NaN that stands for no element, all of whose bits are set."""
     if not isinstance(value, str):
         return const(t, _plain(value))
     bits = like(t, I64 if element == F64 else I32)
