@@ -9,6 +9,7 @@ from numbapool.backends import blocks
 from numbapool.kernels import block
 
 LARGE = 20 << 20  # bytes, more than caches hold
+FIELDS = "NEW_X", "AHEAD_X", "ASKED", "NEXT_X"
 
 
 def array(*plane):
@@ -18,13 +19,13 @@ def array(*plane):
 
 @pytest.fixture
 def asked(native, monkeypatch):
-    """Bytes of x that every row, or plane, of a call asks for: of what lies behind it, and of the planes that come next."""
+    """What a call asks for: bytes of x behind every row, or plane; bytes of the planes that come next; rows of x along which it asks, and how far the next such row is."""
     native(True)
     seen = []
     run = blocks.Plan.run
 
     def spy(self, *args, **beside):
-        seen.append([int(self.args[block.INDEX[name]]) for name in ("NEW_X", "AHEAD_X")])
+        seen.append([int(self.args[block.INDEX[name]]) for name in FIELDS])
         return run(self, *args, **beside)
 
     monkeypatch.setattr(blocks.Plan, "run", spy)
@@ -43,7 +44,6 @@ def asked(native, monkeypatch):
         ((70, 70), "avg_pool2d", (3, 1, 1), 280),
         ((70, 70), "max_pool2d", (4,), 4 * 280),
         ((9, 30, 40), "max_pool3d", (2,), 2 * 160),
-        ((70, 400), "max_pool2d", (3, 2, 1), 0),
         ((7, 7), "max_pool2d", (2,), 196),
         ((7, 7), "global_avg_pool", (), 196),
         ((70, 70), "global_max_pool", (), 0),
@@ -52,14 +52,47 @@ def asked(native, monkeypatch):
 )
 def test_large_arrays(asked, plane, fn, args, expected):
     x = array(*plane)
-    y, (behind, next_planes) = asked(fn, x, *args)
-    assert (behind, next_planes) == (expected, 0)
+    y, found = asked(fn, x, *args)
+    assert found == [expected, 0, 0, 0]
     _same_as_parts(asked, x, y, fn, *args)
+
+
+@pytest.mark.parametrize(
+    ("shape", "fn", "args", "options", "rows", "step"),
+    [
+        ((10, 64, 400), "max_pool2d", (3, 2, 1), {}, 2, 2 * 1600),
+        ((10, 64, 400), "max_pool2d", (2, 1), {}, 1, 1600),
+        ((10, 64, 500), "avg_pool2d", (7, 1, 3), {}, 1, 2000),
+        ((3, 20, 24, 400), "max_pool3d", (2,), {}, 4, 2 * 1600),
+        ((10, 64, 400), "avg_pool2d", (4,), {}, 4, 4 * 1600),  # with float64 in between
+        ((10, 64, 400), "max_pool2d", (4,), {"return_indices": True}, 4, 4 * 1600),
+        ((10, 40, 40, 16), "max_pool2d", (3, 2, 1), {"axes": (1, 2)}, 2, 2 * 40 * 64),
+        ((4, 20, 9, 1100), "avg_pool2d", (3, 2), {"axes": (1, 2)}, 2, 2 * 9 * 4400),
+        ((20, 64, 255), "max_pool2d", (3, 2, 1), {}, 0, 0),  # rows of less than a kilobyte
+        ((10, 64, 400), "max_pool2d", (2, (8, 2)), {}, 0, 0),  # most rows are in no window
+        ((10, 64, 400), "max_pool2d", (3, 2, 1), {"where": np.ones((64, 400), bool)}, 0, 0),
+    ],
+)
+def test_along_long_rows(asked, shape, fn, args, options, rows, step):
+    x = array(*shape[1:])
+    y, found = asked(fn, x, *args, **options)
+    assert found[2:] == [rows, step]
+    y = y[0] if options.get("return_indices") else y
+    part, found = asked(fn, x[-2:].copy(), *args, **options)
+    assert found[2:] == [0, 0]
+    assert same_bits(part[0] if options.get("return_indices") else part, y[-2:])
+
+
+def test_rows_upside_down(asked):
+    x = array(64, 400)
+    y, found = asked("max_pool2d", x[:, ::-1], 3, 2, 1)
+    assert found[2:] == [2, -2 * 1600]
+    assert same_bits(y, nbp.max_pool2d(x[:, ::-1].copy(), 3, 2, 1))
 
 
 def test_planes_in_groups(asked):
     x = array(40, 40)
-    y, (behind, next_planes) = asked("avg_pool2d", x, 4)
+    y, (behind, next_planes, *_) = asked("avg_pool2d", x, 4)
     assert behind == 0 and next_planes > 0
     _same_as_parts(asked, x, y, "avg_pool2d", 4)
 
@@ -67,7 +100,7 @@ def test_planes_in_groups(asked):
 def _same_as_parts(asked, x, y, fn, *args):
     few = slice(0, 50), slice(-50, None)
     for part in few:
-        own, (behind, _) = asked(fn, x[part].copy(), *args)
+        own, (behind, *_) = asked(fn, x[part].copy(), *args)
         assert behind == 0 and same_bits(own, y[part])
 
 

@@ -23,6 +23,7 @@ NATIVE = True  # whether lanes are permuted and masked, where the machine can
 SHORT_ROW = 1024  # bytes: the hardware does not foresee the next in time
 FEW = 4  # neighbours along an inner axis; more are read as whole vectors, which it does foresee
 FAR_BYTES = 8 * 1024  # comes to the second-level cache in time, and does not push out what is there
+ALONG_BYTES = 4 * 1024  # the same along a row; less comes too late, more costs a second line at its end
 NEAR_BYTES = 1 << 20  # are in the second-level cache
 CACHE_BYTES = 16 << 20  # more than this comes from memory
 
@@ -222,12 +223,21 @@ def look_ahead(fields, view, **nbytes):
         fields[f"AHEAD_{letter}"] = rounded_up(ahead, LINE)
 
 
-def set_rows_asked_for(fields, view, h, nbytes):
-    """How many bytes of x are new to the windows of a row of results, and how far behind them the cache is asked for as many, where rows are so short that the hardware does not foresee the next."""
-    short = h.step == 1 and 0 < fields["X_H"] <= SHORT_ROW and view.inner <= FEW
+def set_rows_asked_for(fields, view, d, h, nbytes):
+    """What the cache is asked for while rows of x, an array of `nbytes`, are read.
+
+    Before rows so short that the hardware does not foresee the next: as many bytes as are new to the windows of a row of results, some way behind them.
+    As long rows are read, vector by vector: what lies a little further on in those that are new, and at their ends in those that are new to the next windows.
+    """
+    step = fields["X_H"]
     read = h.pace <= 2 * h.most  # else most rows are read by no window
-    if short and read and nbytes > CACHE_BYTES and not fields.get("AHEAD_X"):
-        fields |= {"NEW_X": h.pace * fields["X_H"], "FAR": FAR_BYTES}
+    if h.step > 1 or not read or nbytes <= CACHE_BYTES:
+        return
+    if abs(step) > SHORT_ROW and fields["PACKED"]:
+        rows = h.pace if d.most == 1 else d.most * h.most
+        fields |= {"ALONG": ALONG_BYTES, "ASKED": rows, "NEXT_X": h.pace * step}
+    elif 0 < step <= SHORT_ROW and view.inner <= FEW and not fields.get("AHEAD_X"):
+        fields |= {"NEW_X": h.pace * step, "FAR": FAR_BYTES}
 
 
 def set_planes_asked_for(fields, view, nbytes):
@@ -272,22 +282,14 @@ def packed(fields, view, letter):
     return fields["TILE_I"] == view.inner and fields[f"{letter}_W"] == fields[f"{letter}_I"] * view.inner
 
 
-def streams(view, step, nbytes):
-    """Whether the rows of a window, `step` bytes apart in an array of `nbytes`, are read one after the other.
-
-    Side by side, from one page, they keep the hardware from reading ahead, which costs more than a second pass over a scratch row once the data does not come from a cache.
-    So do the many rows of a window without columns.
-    """
-    return abs(step) >= 1024 if view.axes[2] < 0 else 512 <= abs(step) <= PAGE and nbytes > CACHE_BYTES
-
-
-def set_strides(fields, view, letters, x_item, x_bytes, sizes):
+def set_strides(fields, view, letters, x_item, sizes):
     """The strides of every array; `letters` names them in the order of the view."""
     for letter, steps, table in zip(letters, view.steps, view.tables, strict=True):
         fields[f"{letter}_TABLE"] = address(table)
         for role, step in zip("GDHWI", steps, strict=True):
             fields[f"{letter}_{role}"] = step
-    fields["STREAMS"] = streams(view, fields["X_H"], x_bytes)
+    # The rows of a window without columns are often many: too many to be foreseen if they are read side by side.
+    fields["STREAMS"] = view.axes[2] < 0 and abs(fields["X_H"]) >= SHORT_ROW
     if view.inner == 1:
         fields["PACKED"] = fields["X_W"] == x_item
     else:

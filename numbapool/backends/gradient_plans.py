@@ -122,7 +122,7 @@ def summing(
     lanes = bind.lanes_for(types.x, types.acc, types.y)
     acc, x_item, y_item = (dtypes.itemsize(n) for n in (types.acc, types.x, types.y))
     fields, capacity = tiles(view, td, th, tw, acc, lanes, x_item, False)
-    set_strides(fields, view, "YX" + "".join(letters), x_item, 0, {"Y": y_item})
+    set_strides(fields, view, "YX" + "".join(letters), x_item, {"Y": y_item})
     set_passes(fields)
     look_ahead(fields, view, X=nbytes * d.count * h.count * w.count // (d.size * h.size * w.size), Y=nbytes)
     tables = [td.table, th.table, d.table, h.table]
@@ -273,7 +273,7 @@ def selecting(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, k
         _, stride, before = v.regular or (0, 0, 0)
         fields["BASE"] -= before * s
         fields[f"BASE_{role}"] = stride * s
-    set_strides(fields, view, "YXK", x_item, 0, {})
+    set_strides(fields, view, "YXK", x_item, {})
     # Rows of dx that lie one behind the other are stored as one.
     fields["WHOLE"] = fields["Y_H"] == w.size * fields["Y_W"] and (
         d.size == 1 or fields["Y_D"] == h.size * fields["Y_H"]

@@ -77,7 +77,7 @@ def selecting(view, of, types, weights, nbytes):
         "PHASES_H": address(h_table), "PHASE_H_BYTES": h_table.strides[0], "PHASES_W": address(w_table), "PHASE_W_BYTES": w_table.strides[0],
         "STRIDE_H": stride_h, "BEFORE_H": before_h, "SHIFT_H": shift_h, "SHIFT_W": shift_w, "LEAD": lead, "STRIDE": stride_w, "BEFORE": before_w, "MARGIN": margin, "COLUMNS": columns, "ELEMENTS": elements,
     }  # fmt: skip
-    set_strides(fields, view, "XYK", dtypes.itemsize(types.x), 0, {})
+    set_strides(fields, view, "XYK", dtypes.itemsize(types.x), {})
     if nbytes > NEAR_BYTES and 0 < fields["X_H"] <= PAGE and 0 < fields["K_H"] <= PAGE:
         fields |= {
             "NEW_X": fields["X_H"],

@@ -11,7 +11,6 @@ from numbapool import dtypes
 from numbapool.backends import blocks, narrow_plans
 from numbapool.backends.blocks import (
     ITEM_BYTES,
-    SHORT_ROW,
     Room,
     address,
     align,
@@ -29,7 +28,6 @@ from numbapool.backends.blocks import (
     set_spots,
     set_strides,
     size_of,
-    streams,
     tiles,
     with_column,
 )
@@ -138,7 +136,6 @@ def _are_fused(view, roles, items, nbytes):
         and min(d.least, h.least) > 0
         and all(n == 1 or at[3] == item for n, at, item in zip(counts, view.steps, items, strict=False))
         and all(primitives.masks(item) for item in items)
-        and (0 < view.steps[0][2] <= SHORT_ROW or not streams(view, view.steps[0][2], nbytes))
     )
 
 
@@ -266,7 +263,7 @@ def forward(
     )
     if not (is_large or w.regular):
         fields["TAPS_W"] = 1  # small windows are merged from single elements
-    set_strides(fields, view, "XYK" + "".join(beside), x_item, nbytes, results)
+    set_strides(fields, view, "XYK" + "".join(beside), x_item, results)
     for letter, item in ("M", 1), ("V", dtypes.itemsize(elements.weights or "bool")):
         if letter in beside and view.inner > 1:
             step, column = fields[f"{letter}_I"], fields[f"{letter}_W"]
@@ -282,8 +279,8 @@ def forward(
     if form.template != "fused":  # which does its planes one after the other
         count, size = (size_of([getattr(v, n) for v in (d, h, w)]) for n in ("count", "size"))
         look_ahead(fields, view, X=nbytes, Y=nbytes * count * y_item // (size * x_item))
-    if not (is_large or beside):
-        set_rows_asked_for(fields, view, h, nbytes)
+    if not (queued or beside):
+        set_rows_asked_for(fields, view, d, h, nbytes)
 
     tables = [d.table, h.table]
     weights = key_steps(
@@ -403,7 +400,7 @@ def _long(kernel, form, lanes, letters, axes, shape, key_item, saved, divisor):
         fields[f"{letter}_TABLE"] = address(
             view.tables[0]
         )  # of an array that is not there; any table will do
-    set_strides(fields, view, letters, dtypes.itemsize(types.x), 0, {})
+    set_strides(fields, view, letters, dtypes.itemsize(types.x), {})
     if not saved:
         fields |= {f"K_{role}": 0 for role in "GDHWI"}
     room = _room(fields, types, lanes, dtypes.itemsize(types.acc), key_item)

@@ -60,7 +60,7 @@ def selecting(view, of, types, weights, nbytes):
         ("KEY_D_STEP", "KEY_H_STEP", "KEY_W"), of, (td, th, tw), weights, strict=True
     ):
         fields[field] = weight * t.step * v.sliding[1] // v.step
-    set_strides(fields, view, "XYK", dtypes.itemsize(types.x), 0, {})
+    set_strides(fields, view, "XYK", dtypes.itemsize(types.x), {})
     row = view.inner * w.count
     dense = (fields["X_H"], fields["K_H"]) == (row * dtypes.itemsize(types.x), row)
     if nbytes > NEAR_BYTES and fields["TILES_I"] == 1 and dense:  # then the next row is asked for, as a whole

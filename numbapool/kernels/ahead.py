@@ -15,13 +15,27 @@ def ask(addr, n):
         prefetch(addr + i)
 
 
-def ask_for_rows(args, taps, count, h_line, source):
-    """Ask for what comes soon behind the rows that are new in a window, of every plane along D that it takes."""
-    tall, n = max(word(h_line, STOP) - word(h_line, START), 1), word(args, NEW_X)
-    t = tall - 1
-    while t < count:  # a range with such a step would divide
-        ask(source + word(taps, 2 * t) + word(args, FAR) - n, n)
-        t += tall
+def ask_for_rows(args, taps, count, h_line, source, groups):
+    """Ask for what comes soon behind the rows that are new in a window, of every plane along D that it takes, for the `groups` of a pass."""
+    n = word(args, NEW_X)
+    if n == 0:
+        return
+    tall = max(word(h_line, STOP) - word(h_line, START), 1)
+    for g in range(groups):
+        here = source + g * word(args, X_PASS) + word(args, FAR) - n
+        t = tall - 1
+        while t < count:  # a range with such a step would divide
+            ask(here + word(taps, 2 * t), n)
+            t += tall
+
+
+def ask_along(args, taps, count, source, i, n):
+    """Ask for what comes soon behind element i of n of the rows that are new in a window; behind the last one begin the rows that are new in the next."""
+    far = i * X_SIZE + word(args, ALONG)
+    if far >= n * X_SIZE:
+        far += word(args, NEXT_X) - n * X_SIZE
+    for t in range(max(count - word(args, ASKED), 0), count):
+        ask(source + word(taps, 2 * t) + far, LANES * X_SIZE)
 
 
 def ask_beside(args, x, keys):

@@ -32,7 +32,7 @@ def put(y, keys, i, n, acc, divisor):
         emit_n(y, keys, i, n - i, acc, divisor)
 
 
-def two_apart(taps, count, source, columns, last, y, keys, n, window, key, rows, divisors) -> "acc":
+def two_apart(args, taps, count, source, columns, last, y, keys, n, window, key, rows, divisors) -> "acc":
     """A row of n windows of two or three columns, whose middles are every other one of `columns` from `source` on.
 
     The last lane of `last` is the column before. Returns what was noticed.
@@ -44,6 +44,9 @@ def two_apart(taps, count, source, columns, last, y, keys, n, window, key, rows,
     for j in range(0, n, LANES):
         i = min(j, latest)
         at, left = 2 * i * X_SIZE, columns - 2 * i
+        if word(args, ALONG):
+            ask_along(args, taps, count, source, 2 * i, columns)
+            ask_along(args, taps, count, source, 2 * i + LANES, columns)
         if left >= LANES:
             low = merged(taps, count, source, a, b, c, at)
         else:
@@ -63,7 +66,7 @@ def two_apart(taps, count, source, columns, last, y, keys, n, window, key, rows,
     return least
 
 
-def one_apart(taps, count, source, columns, last, y, keys, n, window, key, rows, divisors) -> "acc":
+def one_apart(args, taps, count, source, columns, last, y, keys, n, window, key, rows, divisors) -> "acc":
     """The same for windows of two, three, five or seven columns whose middles are neighbours; as many lanes of `last` as lie left of a middle are columns before."""
     a, b, c = source + word(taps, 0), source + word(taps, 2), source + word(taps, 4)
     if columns >= LANES:
@@ -73,6 +76,8 @@ def one_apart(taps, count, source, columns, last, y, keys, n, window, key, rows,
     least = here
     for i in range(0, n, LANES):
         at, left = (i + LANES) * X_SIZE, columns - i - LANES
+        if word(args, ALONG):
+            ask_along(args, taps, count, source, i, columns)
         if left >= LANES:
             after = merged(taps, count, source, a, b, c, at)
         else:
@@ -160,19 +165,18 @@ def sweep(
             to = y + h * word(args, Y_H) + g * word(args, Y_G)
             to_keys = keys + h * word(args, K_H) + g * word(args, K_G)
             for _ in range(n):
-                if word(args, FAR):
-                    ask_for_rows(args, taps, count, h_line, here)
+                ask_for_rows(args, taps, count, h_line, here, 1)
                 before = nothing()
                 if early > 0:
                     before = columns_before(taps, count, here, columns, early)
                 middle, left = here + early * X_SIZE, columns - early
                 if stride == 2:
                     least = two_apart(
-                        taps, count, middle, left, before, to, to_keys, out_columns, window, key, rows, divisors
+                        args, taps, count, middle, left, before, to, to_keys, out_columns, window, key, rows, divisors
                     )  # fmt: skip
                 else:
                     least = one_apart(
-                        taps, count, middle, left, before, to, to_keys, out_columns, window, key, rows, divisors
+                        args, taps, count, middle, left, before, to, to_keys, out_columns, window, key, rows, divisors
                     )  # fmt: skip
                 if count > 1:
                     watch_columns(args, noticed(least, before), taps, count, here, columns)

@@ -212,6 +212,7 @@ def sweep(
         least = nothing()
         if not word(args, QUEUED):
             count = list_taps(args, taps, od, h)
+            ask_for_rows(args, taps, count, table + h * 32, source, groups)
             least = fill_row(args, taps, count, source, row, span, at, columns, inner, groups)
         elif start >= stop:
             clear(row, span, 0, total)

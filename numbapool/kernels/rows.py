@@ -12,7 +12,7 @@ from numbapool.kernels.block import *
 TEMPLATE = True
 
 
-def vertical(taps, count, source, step, streams, row, span, at, n, groups, x_group, pitch) -> "acc":
+def vertical(args, taps, count, source, step, row, span, at, n, groups, x_group, pitch) -> "acc":
     """Merge n elements of each row in the list `taps` into the scratch row, from element `at` on, for each of `groups` planes; what was noticed of them."""
     least = nothing()
     if step == 2 * X_SIZE and n >= LANES:
@@ -42,7 +42,7 @@ def vertical(taps, count, source, step, streams, row, span, at, n, groups, x_gro
     elif n >= LANES:
         whole = n // LANES * LANES
         for _ in range(groups):
-            if streams:
+            if word(args, STREAMS):
                 done = 1
                 if FOURS and count > 3:
                     for done in range(0, count - 3, 4):
@@ -56,10 +56,10 @@ def vertical(taps, count, source, step, streams, row, span, at, n, groups, x_gro
                 if whole < n:
                     last = n - LANES
                     least = merge_rows(
-                        taps, count, source + last * X_SIZE, row, span, at + last, LANES, least
+                        args, taps, count, source + last * X_SIZE, row, span, at + last, LANES, least
                     )
             else:
-                least = merge_rows(taps, count, source, row, span, at, n, least)
+                least = merge_rows(args, taps, count, source, row, span, at, n, least)
             source += x_group
             at += pitch
     else:
@@ -74,7 +74,7 @@ def vertical(taps, count, source, step, streams, row, span, at, n, groups, x_gro
     return least
 
 
-def merge_rows(taps, count, source, row, span, at, n, least) -> "acc":
+def merge_rows(args, taps, count, source, row, span, at, n, least) -> "acc":
     """All taps of a vector at once, in a register.
 
     The last vector overlaps its neighbour: there is no scalar tail.
@@ -83,6 +83,8 @@ def merge_rows(taps, count, source, row, span, at, n, least) -> "acc":
         for j in range(0, n, LANES):
             i = min(j, n - LANES)
             here = source + i * X_SIZE
+            if word(args, ALONG):
+                ask_along(args, taps, count, source, i, n)
             acc = four_taps(taps, here)
             for t in range(4, count - 3, 4):
                 acc = merge(acc, four_taps(taps + 16 * t, here))
@@ -93,6 +95,8 @@ def merge_rows(taps, count, source, row, span, at, n, least) -> "acc":
     a, b, c = source + word(taps, 0), source + word(taps, 2), source + word(taps, 4)
     for j in range(0, n, LANES):
         i = min(j, n - LANES)
+        if word(args, ALONG):
+            ask_along(args, taps, count, source, i, n)
         acc = merged(taps, count, source, a, b, c, i * X_SIZE)
         push(row, span, at + i, acc)
         least = noticed(least, acc)
@@ -304,7 +308,6 @@ def horizontal(
 def fill_row(args, taps, count, source, row, span, at, columns, inner, groups) -> "acc":
     """Vertical stage: `columns` × `inner` elements of each plane, as few runs of neighbours as the strides allow; what was noticed of them."""
     least = nothing()
-    streams = word(args, STREAMS)
     x_group = word(args, X_PASS)
     pitch = word(args, PITCH)
     if count == 0:
@@ -312,17 +315,17 @@ def fill_row(args, taps, count, source, row, span, at, columns, inner, groups) -
             clear(row, span, g * pitch + at, g * pitch + at + columns * inner)
     elif inner == 1:
         least = vertical(
-            taps, count, source, word(args, X_W), streams, row, span, at, columns, groups, x_group, pitch
+            args, taps, count, source, word(args, X_W), row, span, at, columns, groups, x_group, pitch
         )
     elif word(args, PACKED):
         n = columns * inner
-        least = vertical(taps, count, source, X_SIZE, streams, row, span, at, n, groups, x_group, pitch)
+        least = vertical(args, taps, count, source, X_SIZE, row, span, at, n, groups, x_group, pitch)
     else:
         for g in range(groups):
             for w in range(columns):
                 here = source + g * x_group + w * word(args, X_W)
                 to = g * pitch + at + w * inner
-                new = vertical(taps, count, here, word(args, X_I), streams, row, span, to, inner, 1, 0, 0)
+                new = vertical(args, taps, count, here, word(args, X_I), row, span, to, inner, 1, 0, 0)
                 least = noticed(least, new)
     return least
 
@@ -426,8 +429,7 @@ def sweep(
         if runs:  # a pass does several rows of one plane, not one row of several planes
             groups = min(min(word(runs, h), word(args, ROWS)), last - h)
         rows = word(word(args, D_TABLE) + od * 32, EXTENT) * word(word(args, H_TABLE) + h * 32, EXTENT)
-        for g in range(groups if word(args, FAR) else 0):
-            ask_for_rows(args, taps, count, word(args, H_TABLE) + h * 32, source + g * word(args, X_PASS))
+        ask_for_rows(args, taps, count, word(args, H_TABLE) + h * 32, source, groups)
         least = fill_row(args, taps, count, source, row, span, at, columns, inner, groups)
         if count > 1:
             watch(args, least, row, span, (groups - 1) * word(args, PITCH) + needed * inner)
