@@ -21,11 +21,13 @@ SMALL_BYTES = 256 * 1024  # are in the second-level cache, more or less
 KEPT_BYTES = 1 << 20  # of scratch memory, from one call of a thread to its next
 NATIVE = True  # whether lanes are permuted and masked, where the machine can
 SHORT_ROW = 1024  # bytes: the hardware does not foresee the next in time
+LONG_ROW = 2048  # bytes: a line that is stored in two parts does not count
 FEW = 4  # neighbours along an inner axis; more are read as whole vectors, which it does foresee
 FAR_BYTES = 8 * 1024  # comes to the second-level cache in time, and does not push out what is there
 ALONG_BYTES = 4 * 1024  # the same along a row; less comes too late, more costs a second line at its end
 NEAR_BYTES = 1 << 20  # are in the second-level cache
 CACHE_BYTES = 16 << 20  # more than this comes from memory
+MAPPED_BYTES = 32 << 20  # new arrays of more are new pages, which the system has just cleared in the cache
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ class Plan:
     axes: tuple[int, ...] = ()  # that play D, H, W
     doubtful: bool = False
 
-    def run(self, x, y, **beside):
-        """Fill y from x; the other arrays that the plan was made for are named by their letters. Whether signs of zeros are in doubt."""
+    def run(self, x, y, given=False, **beside):
+        """Fill y from x; the other arrays that the plan was made for are named by their letters. `given`: y's memory was in use before. Whether signs of zeros are in doubt."""
         bands = threads.bands(self.items, self.nbytes)
         room, at = _scratch(8 * block.COUNT + bands * self.scratch)
         args = room[: block.COUNT]
@@ -52,6 +54,8 @@ class Plan:
         for letter, array in beside.items():
             if array is not None:
                 args[block.INDEX[letter]] = address(array)
+        if not given and args[block.PAST] and y.nbytes > MAPPED_BYTES:
+            args[block.PAST] = 0
         args[block.SCRATCH] = align(at + 8 * block.COUNT)
         if self.doubtful:
             args[block.DOUBTS] = at + 8 * block.DOUBT
@@ -238,6 +242,19 @@ def set_rows_asked_for(fields, view, d, h, nbytes):
         fields |= {"ALONG": ALONG_BYTES, "ASKED": rows, "NEXT_X": h.pace * step}
     elif 0 < step <= SHORT_ROW and view.inner <= FEW and not fields.get("AHEAD_X"):
         fields |= {"NEW_X": h.pace * step, "FAR": FAR_BYTES}
+
+
+def set_past(fields, item, lanes, nbytes, fused):
+    """Whether y, an array of `nbytes`, is stored past the caches, which would read its lines before they are written: where it is too large for them, and rows are whole vectors, or so long that their ends do not count."""
+    inner, tile = fields["INNER"], fields["TILE_I"]
+    run = tile if tile >= lanes else fields["TILE_W"] * tile  # what is stored vector by vector
+    row = fields["OUT_W"] * inner
+    whole = row % lanes == run % lanes == inner % tile == 0
+    long = fused and run == row and row * item >= LONG_ROW and row * item % 16 == 0
+    together = all(fields[f"Y_{role}"] % 16 == 0 for role in ("G", "D", "H"))
+    fields["PAST"] = bool(
+        fields["DENSE"] and nbytes >= CACHE_BYTES and lanes * item >= 16 and together and (whole or long)
+    )
 
 
 def set_planes_asked_for(fields, view, nbytes):

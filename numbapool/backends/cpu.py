@@ -67,6 +67,7 @@ def forward(request, key, samples=None):
     if not request.x.dtype.isnative or (request.planes is not None and samples is None):
         return _in_parts(request, key)
     x, shape, present = request.x, request.shape, request.presence
+    given = request.out[0] is not None
     order = result_layout(x.shape, x.strides)
     y, keys = request.out
     if x.size and y is not keys:  # one of them is given
@@ -102,8 +103,8 @@ def forward(request, key, samples=None):
         tables = request.planes.tables(
             samples, tuple(request.axes.index(a) if a >= 0 else -1 for a in plan.axes)
         )
-    if plan.run(x, y, K=saved, M=mask, V=weights, P=tables):
-        made(signs=True).run(x, y, M=mask, V=weights, P=tables)
+    if plan.run(x, y, given, K=saved, M=mask, V=weights, P=tables):
+        made(signs=True).run(x, y, given, M=mask, V=weights, P=tables)
     if key == "positions" and kind == "places":
         saved = positions(request, saved, empty(shape, order, np.int64) if keys is None else keys)
     return y, saved

@@ -23,6 +23,7 @@ from numbapool.backends.blocks import (
     roles,
     rounded_up,
     set_passes,
+    set_past,
     set_planes_asked_for,
     set_rows_asked_for,
     set_spots,
@@ -276,9 +277,15 @@ def forward(
         fields |= {f"K_{role}": 0 for role in "GDHWI"}
     spots = set_spots(fields, types, lanes)
     set_passes(fields, h.pace)
+    y_bytes = (
+        nbytes
+        * size_of([v.count for v in (d, h, w)])
+        * y_item
+        // (size_of([v.size for v in (d, h, w)]) * x_item)
+    )
+    set_past(fields, y_item, lanes, y_bytes, form.template == "fused")
     if form.template != "fused":  # which does its planes one after the other
-        count, size = (size_of([getattr(v, n) for v in (d, h, w)]) for n in ("count", "size"))
-        look_ahead(fields, view, X=nbytes, Y=nbytes * count * y_item // (size * x_item))
+        look_ahead(fields, view, X=nbytes, Y=y_bytes)
     if not (queued or beside):
         set_rows_asked_for(fields, view, d, h, nbytes)
 

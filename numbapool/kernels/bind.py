@@ -123,7 +123,8 @@ def forward(
     names.setdefault("merge_later", names["merge"])
     if other:
         return names
-    names |= {n: getattr(p, n) for n in _MOVES}
+    names |= {n: getattr(p, n) for n in (*_MOVES, "fence")}
+    names["store_y_past"] = p.past_storer(types.end, types.y, lanes)
     return names | _at_once(p, reduction, types, channel, elements, lanes, names["merge"]) | _watch(p, reduction, types, channel, lanes)  # fmt: skip
 
 

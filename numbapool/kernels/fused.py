@@ -24,10 +24,10 @@ def merged_n(taps, count, source, n) -> "acc":
     return acc
 
 
-def put(y, keys, i, n, acc, divisor):
+def put(past, y, keys, i, n, acc, divisor):
     """Results from the i-th of n on."""
     if n - i >= LANES:
-        emit(y, keys, i, acc, divisor)
+        put_vector(past, y, keys, i, acc, divisor)
     else:
         emit_n(y, keys, i, n - i, acc, divisor)
 
@@ -37,14 +37,14 @@ def two_apart(args, taps, count, source, columns, last, y, keys, n, window, key,
 
     The last lane of `last` is the column before. Returns what was noticed.
     """
-    least = nothing()
+    least, past, asks = nothing(), goes_past(args, y), word(args, ALONG)
     a, b, c = source + word(taps, 0), source + word(taps, 2), source + word(taps, 4)
     # Windows of two columns take nothing from the vector before, so the last one may overlap it, without a mask.
     latest = n - LANES if window == 2 and n >= LANES else n
     for j in range(0, n, LANES):
         i = min(j, latest)
         at, left = 2 * i * X_SIZE, columns - 2 * i
-        if word(args, ALONG):
+        if asks:
             ask_along(args, taps, count, source, 2 * i, columns)
             ask_along(args, taps, count, source, 2 * i + LANES, columns)
         if left >= LANES:
@@ -61,7 +61,7 @@ def two_apart(args, taps, count, source, columns, last, y, keys, n, window, key,
             acc = merge_3(shuffled(last, far, moved_up), in_column(near, key), in_column(far, 2 * key))
         else:
             acc = merge(near, in_column(far, key))
-        put(y, keys, i, n, acc, divisor_from(rows, divisors + i * D_SIZE))
+        put(past, y, keys, i, n, acc, divisor_from(rows, divisors + i * D_SIZE))
         last = far
     return least
 
@@ -73,10 +73,10 @@ def one_apart(args, taps, count, source, columns, last, y, keys, n, window, key,
         here = merged(taps, count, source, a, b, c, 0)
     else:
         here = merged_n(taps, count, source, columns)
-    least = here
+    least, past, asks = here, goes_past(args, y), word(args, ALONG)
     for i in range(0, n, LANES):
         at, left = (i + LANES) * X_SIZE, columns - i - LANES
-        if word(args, ALONG):
+        if asks:
             ask_along(args, taps, count, source, i, columns)
         if left >= LANES:
             after = merged(taps, count, source, a, b, c, at)
@@ -91,7 +91,7 @@ def one_apart(args, taps, count, source, columns, last, y, keys, n, window, key,
             acc = seven(last, here, after, key)
         else:
             acc = merge(here, in_column(shuffled(here, after, moved_down), key))
-        put(y, keys, i, n, acc, divisor_from(rows, divisors + i * D_SIZE))
+        put(past, y, keys, i, n, acc, divisor_from(rows, divisors + i * D_SIZE))
         last, here = here, after
     return least
 

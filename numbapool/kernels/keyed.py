@@ -96,6 +96,11 @@ def emit(y, keys, i, acc, divisor):
     save_k(keys + i * K_SIZE, settle(acc[1]))
 
 
+def emit_past(y, keys, i, acc, divisor):
+    store_y_past(y + i * Y_SIZE, finish(found(acc[0], acc[1]), divisor))
+    save_k(keys + i * K_SIZE, settle(acc[1]))
+
+
 def emit_n(y, keys, i, n, acc, divisor):
     store_y_n(y + i * Y_SIZE, finish(found(acc[0], acc[1]), divisor), n)
     save_k_n(keys + i * K_SIZE, settle(acc[1]), n)

@@ -74,6 +74,7 @@ def _load(b, addr, t):
 def _store(b, addr, v):
     s = b.store(v, _pointer(b, addr, v.type))
     s.align = 1
+    return s
 
 
 def masks(size):
@@ -261,6 +262,37 @@ def storer(given, stored, lanes):
         return types.void(address, vec), codegen
 
     return store
+
+
+def past_storer(given, stored, lanes):
+    """`store(address, vector)` past the caches; the address is a multiple of 16, as those of NumPy's arrays are."""
+    vec = Vec(scalar_type(given), lanes)
+
+    @intrinsic
+    def store(tc, addr, v):
+        def codegen(ctx, b, sig, args):
+            s = _store(b, args[0], convert(b, args[1], given, stored))
+            s.align = 16  # LLVM makes as many stores of 16 bytes of it as it takes
+            s.set_metadata("nontemporal", b.module.add_metadata([I32(1)]))
+            return ctx.get_dummy_value()
+
+        return types.void(address, vec), codegen
+
+    return store
+
+
+@intrinsic
+def fence(tc):
+    """What was stored past the caches is there for other threads."""
+
+    def codegen(ctx, b, sig, args):
+        if b.module.triple.startswith("x86_64"):  # elsewhere such stores are ordered like others
+            name = "llvm.x86.sse.sfence"
+            fnty = ir.FunctionType(ir.VoidType(), [])
+            b.call(b.module.globals.get(name) or ir.Function(b.module, fnty, name), [])
+        return ctx.get_dummy_value()
+
+    return types.void(), codegen
 
 
 def partial_storer(given, stored, lanes):

@@ -86,6 +86,11 @@ def emit(y, keys, i, acc, divisor):
     save_k(keys + i * K_SIZE, acc[1])
 
 
+def emit_past(y, keys, i, acc, divisor):
+    store_y_past(y + i * Y_SIZE, finish(acc, divisor))
+    save_k(keys + i * K_SIZE, acc[1])
+
+
 def emit_n(y, keys, i, n, acc, divisor):
     store_y_n(y + i * Y_SIZE, finish(acc, divisor), n)
     save_k_n(keys + i * K_SIZE, acc[1], n)

@@ -79,11 +79,12 @@ def merge_rows(args, taps, count, source, row, span, at, n, least) -> "acc":
 
     The last vector overlaps its neighbour: there is no scalar tail.
     """
+    asks = word(args, ALONG)
     if FOURS and count > 3:
         for j in range(0, n, LANES):
             i = min(j, n - LANES)
             here = source + i * X_SIZE
-            if word(args, ALONG):
+            if asks:
                 ask_along(args, taps, count, source, i, n)
             acc = four_taps(taps, here)
             for t in range(4, count - 3, 4):
@@ -95,7 +96,7 @@ def merge_rows(args, taps, count, source, row, span, at, n, least) -> "acc":
     a, b, c = source + word(taps, 0), source + word(taps, 2), source + word(taps, 4)
     for j in range(0, n, LANES):
         i = min(j, n - LANES)
-        if word(args, ALONG):
+        if asks:
             ask_along(args, taps, count, source, i, n)
         acc = merged(taps, count, source, a, b, c, i * X_SIZE)
         push(row, span, at + i, acc)
@@ -225,6 +226,20 @@ def pair(row, span, i, key) -> "acc":
     return shuffled(pull(row, span, i, key), pull(row, span, i + LANES, key), evens)
 
 
+def goes_past(args, y) -> "int":
+    """Whether results from y on are stored past the caches: where that pays, and they begin where such stores may."""
+    if word(args, PAST) and y & 15 == 0:
+        return 1
+    return 0
+
+
+def put_vector(past, y, keys, i, acc, divisor):
+    if past:
+        emit_past(y, keys, i, acc, divisor)
+    else:
+        emit(y, keys, i, acc, divisor)
+
+
 def horizontal(
     args,
     row,
@@ -254,12 +269,14 @@ def horizontal(
     n = columns * inner
     if inner >= LANES:
         for g in range(groups):
+            past = goes_past(args, y)
             for o in range(columns):
                 divisor = divisor_at(rows, divisors + o * D_SIZE)
                 base = g * pitch + o * stride * inner
                 for j in range(0, inner, LANES):
                     i = min(j, inner - LANES)
-                    emit(y, keys, o * inner + i, window(row, span, base + i, taps, step, key), divisor)
+                    acc = window(row, span, base + i, taps, step, key)
+                    put_vector(past, y, keys, o * inner + i, acc, divisor)
             y += y_group
             keys += k_group
         return
@@ -267,10 +284,11 @@ def horizontal(
         for g in range(groups):
             first = g * pitch
             if n >= LANES:
+                past = goes_past(args, y)
                 for j in range(0, n, LANES):
                     i = min(j, n - LANES)
                     acc = pairs(row, span, first + 2 * i, taps, step, key)
-                    emit(y, keys, i, acc, divisor_from(rows, divisors + i * D_SIZE))
+                    put_vector(past, y, keys, i, acc, divisor_from(rows, divisors + i * D_SIZE))
             else:
                 acc = pairs(row, span, first, taps, step, key)
                 emit_n(y, keys, 0, n, acc, divisor_from(rows, divisors))
@@ -294,10 +312,11 @@ def horizontal(
     for g in range(groups):
         first = g * pitch
         if n >= LANES:
+            past = goes_past(args, y)
             for j in range(0, n, LANES):
                 i = min(j, n - LANES)
                 acc = window(row, span, first + i, taps, step, key)
-                emit(y, keys, i, acc, divisor_from(rows, divisors + i * D_SIZE))
+                put_vector(past, y, keys, i, acc, divisor_from(rows, divisors + i * D_SIZE))
         else:
             acc = window(row, span, first, taps, step, key)
             emit_n(y, keys, 0, n, acc, divisor_from(rows, divisors))
@@ -517,3 +536,5 @@ def band(shared, slot, first_item, last_item):
             args, room, room, source, row, span, left * inner, columns, needed, inner, groups,
             od, oh, last, y, keys, out_columns, divisors, columns_table,
         )  # fmt: skip
+    if word(shared, PAST):
+        fence()

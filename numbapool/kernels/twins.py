@@ -271,6 +271,13 @@ def storer(given, stored, lanes):
     return lambda addr, v: _write(addr, convert(v, given, stored))
 
 
+past_storer = storer
+
+
+def fence():
+    pass
+
+
 def partial_storer(given, stored, lanes):
     return lambda addr, v, n: _write(addr, convert(v, given, stored)[:n])
 
