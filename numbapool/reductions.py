@@ -83,6 +83,7 @@ class Reduction:
     beats: str = ""
     power: float | None = None
 
+    @lru_cache(maxsize=512)  # noqa: B019 - there are few reductions, and most live as long as the module
     def types(self, x: str, dtype: str | None, wide: bool, weighted: bool = False) -> Types:
         """Element types of a call on dtype `x` with the argument ``dtype=`` (names), `wide` for many taps."""
         if self.selecting and (self.power is None or dtypes.is_float(x)):

@@ -133,7 +133,9 @@ def tiles(view, d, h, w, acc, lanes, item, queued, alone=False, by_rows=False, f
     if queued:
         budget = min(budget, max(QUEUE_BYTES // (acc * h.most), 512))
     tile_i = view.inner if view.inner * reach <= budget else min(view.inner, max(256, budget // reach))
-    tile_w = max((budget // tile_i - reach) // stride + 1, -(-reach // stride), 1)
+    tile_w, most = ((n * budget // tile_i - reach) // stride + 1 for n in (1, 2))
+    # What neighbouring tiles share is read twice, from memory: rather a scratch row that leaves the first-level cache than a third of a tile.
+    tile_w = max(tile_w, min(most, 8 * (reach - stride) // stride), -(-reach // stride), 1)
     tile_w = -(-w.count // -(-w.count // tile_w))  # equal tiles
     needed = (tile_w - 1) * stride + reach
     if not w.regular:
@@ -260,7 +262,7 @@ def set_past(fields, item, lanes, nbytes, fused):
 def set_planes_asked_for(fields, view, nbytes):
     """The same where planes of about `nbytes`, which lie side by side, are done one after the other."""
     step = fields["X_G"]
-    if 0 < step <= min(2 * nbytes, PAGE) and step * view.outer * len(view.tables[0]) > CACHE_BYTES:
+    if 0 < step <= min(2 * nbytes, PAGE) and step * view.outer * len(view.tables[0]) > NEAR_BYTES:
         fields |= {"NEW_X": step, "FAR": FAR_BYTES}
 
 

@@ -25,12 +25,13 @@ def adaptive_request(
     """Check the arguments of a function that divides n axes of x into a given number of windows."""
     x, kind = dispatch.array(x)
     present = presence.checked(x, nan_policy, where, weights)
-    pooled, windows, _ = recall(_adaptive, x.shape, n, axes, output_size)
+    pooled, windows, shape = recall(_adaptive, x.shape, n, axes, output_size)
     indices = arguments.flag(return_indices, "return_indices")
-    dtype = arguments.result_dtype(dtype, dtypes.name_of(x.dtype))
-    return checked(
-        Request(reduction, x, pooled, windows, dtype, indices, None, present, kind=kind), nan_policy, out
-    )
+    name = dtypes.name_of(x.dtype)
+    dtype = arguments.result_dtype(dtype, name)
+    request = Request(reduction, x, pooled, windows, dtype, indices, None, present, kind=kind)
+    request.shape, request.x_name = shape, name  # as they are known
+    return checked(request, nan_policy, out)
 
 
 def global_request(
@@ -40,17 +41,22 @@ def global_request(
     """Check the arguments of a function that reduces whole axes of x."""
     x, kind = dispatch.array(x)
     present = presence.checked(x, nan_policy, where, weights)
-    pooled, windows, shape_out = recall(_global, x.shape, axes, arguments.flag(keepdims, "keepdims"))
+    pooled, windows, shape, shape_out = recall(_global, x.shape, axes, arguments.flag(keepdims, "keepdims"))
     indices = arguments.flag(return_indices, "return_indices")
-    dtype = arguments.result_dtype(dtype, dtypes.name_of(x.dtype))
+    name = dtypes.name_of(x.dtype)
+    dtype = arguments.result_dtype(dtype, name)
     restored = None
-    if len(pooled) > MOST_AXES:
+    merged = len(pooled) > MOST_AXES
+    if merged:
         (x, where, weights), pooled, restored = _merged((x, present.where, present.weights), pooled, kind)
         windows = tuple(_whole(x.shape[a]) for a in pooled)
         present = replace(present, where=where, weights=weights)
     request = Request(
         reduction, x, pooled, windows, dtype, indices, None, present, kind=kind, restored=restored, shape_out=shape_out
     )  # fmt: skip
+    request.x_name = name  # as it is known
+    if not merged:
+        request.shape = shape
     return checked(request, nan_policy, out)
 
 
@@ -69,7 +75,7 @@ def _adaptive(shape, n, axes, output_size):
 
 
 def _global(shape, axes, keepdims):
-    """The axes to pool, ascending, their windows, and the shape of the result if it is not x's with ones."""
+    """The axes to pool, ascending, their windows, the shape of the result, and the one that the caller sees if that is another."""
     if axes is None and not shape:
         raise ValueError("x must have at least one axis to pool")
     axes = tuple(range(len(shape))) if axes is None else axes
@@ -86,8 +92,7 @@ def _global(shape, axes, keepdims):
         shape_out = tuple(s for a, s in enumerate(shape) if a not in given)
     elif len(pooled) > MOST_AXES:
         shape_out = tuple(1 if a in given else s for a, s in enumerate(shape))
-    pooled, windows, _ = in_order(shape, {a: _whole(shape[a]) for a in pooled})
-    return pooled, windows, shape_out
+    return *in_order(shape, {a: _whole(shape[a]) for a in pooled}), shape_out
 
 
 def _whole(size):
