@@ -123,8 +123,10 @@ def _table_strides(request):
 def result_dtype(request):
     """The dtype of a request's values."""
     # bfloat16 only ever comes with the array that has it
-    same = request.y_name == request.x_name
-    return request.x.dtype.newbyteorder("=") if same else np.dtype(request.y_name)
+    if request.y_name != request.x_name:
+        return np.dtype(request.y_name)
+    dtype = request.x.dtype
+    return dtype if dtype.isnative else dtype.newbyteorder("=")
 
 
 def positions(request, places, out):

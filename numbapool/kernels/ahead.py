@@ -29,11 +29,11 @@ def ask_for_rows(args, taps, count, h_line, source, groups):
             t += tall
 
 
-def ask_along(args, taps, count, source, i, n):
-    """Ask for what comes soon behind element i of n of the rows that are new in a window; behind the last one begin the rows that are new in the next."""
+def ask_along(args, taps, count, source, i, n, step):
+    """Ask for what comes soon behind element i of n of the last rows of `count`, those that are new in a window; behind the last element begin the rows that come next, `step` bytes from these."""
     far = i * X_SIZE + word(args, ALONG)
     if far >= n * X_SIZE:
-        far += word(args, NEXT_X) - n * X_SIZE
+        far += step - n * X_SIZE
     for t in range(max(count - word(args, ASKED), 0), count):
         ask(source + word(taps, 2 * t) + far, LANES * X_SIZE)
 

@@ -46,7 +46,7 @@ def vertical(args, taps, count, source, step, row, span, at, n, groups, x_group,
                 done = 1
                 if FOURS and count > 3:
                     for done in range(0, count - 3, 4):
-                        four_rows(taps + 16 * done, source, done == 0, row, span, at, whole)
+                        four_rows(args, taps + 16 * done, source, done == 0, row, span, at, whole)
                     done = count // 4 * 4
                 else:
                     first_row(source + word(taps, 0), word(taps, 1), row, span, at, whole)
@@ -85,7 +85,7 @@ def merge_rows(args, taps, count, source, row, span, at, n, least) -> "acc":
             i = min(j, n - LANES)
             here = source + i * X_SIZE
             if asks:
-                ask_along(args, taps, count, source, i, n)
+                ask_along(args, taps, count, source, i, n, word(args, NEXT_X))
             acc = four_taps(taps, here)
             for t in range(4, count - 3, 4):
                 acc = merge(acc, four_taps(taps + 16 * t, here))
@@ -97,7 +97,7 @@ def merge_rows(args, taps, count, source, row, span, at, n, least) -> "acc":
     for j in range(0, n, LANES):
         i = min(j, n - LANES)
         if asks:
-            ask_along(args, taps, count, source, i, n)
+            ask_along(args, taps, count, source, i, n, word(args, NEXT_X))
         acc = merged(taps, count, source, a, b, c, i * X_SIZE)
         push(row, span, at + i, acc)
         least = noticed(least, acc)
@@ -141,15 +141,16 @@ def four_taps(taps, source) -> "acc":
     )
 
 
-def four_rows(taps, source, first, row, span, at, n):
+def four_rows(args, taps, source, first, row, span, at, n):
     """As `first_row` and `next_row`, four rows at a time."""
-    if first:
-        for i in range(0, n, LANES):
-            push(row, span, at + i, four_taps(taps, source + i * X_SIZE))
-    else:
-        for i in range(0, n, LANES):
-            acc = merge(pull(row, span, at + i, 0), four_taps(taps, source + i * X_SIZE))
-            push(row, span, at + i, acc)
+    asks = word(args, ALONG)
+    for i in range(0, n, LANES):
+        if asks:
+            ask_along(args, taps, 4, source, i, n, 4 * word(args, X_H))
+        acc = four_taps(taps, source + i * X_SIZE)
+        if not first:
+            acc = merge(pull(row, span, at + i, 0), acc)
+        push(row, span, at + i, acc)
 
 
 def clear(row, span, first, last):
