@@ -79,6 +79,15 @@ def test_rows_apart(past):
         assert np.all(whole[..., 128:] == 77)
 
 
+def test_beside_a_mask(past):
+    x = np.random.default_rng(0).random((1100, 32, 512), dtype=np.float32)
+    there = np.random.default_rng(1).random(x.shape[1:]) < 0.7
+    for options in {"where": there}, {"where": there, "nan_policy": "omit"}:
+        y = nbp.avg_pool2d(x, 2, **options)
+        assert past()
+        assert same_bits(y[-3:], nbp.avg_pool2d(x[-3:], 2, **options))
+
+
 def test_with_indices(past):
     """Values go past the caches, their indices do not."""
     x = np.random.default_rng(0).random((1100, 32, 512), dtype=np.float32)

@@ -6,7 +6,7 @@ from numbapool.kernels.block import *
 
 TEMPLATE = True
 
-NEAR = 1024  # bytes ahead, where every vector asks for another
+NEAR = 3 * 1024  # bytes ahead, where every vector asks for another
 
 
 def ask(addr, n):
