@@ -27,7 +27,8 @@ FEW = 4  # neighbours along an inner axis; more are read as whole vectors, which
 FAR_BYTES = 8 * 1024  # comes to the second-level cache in time, and does not push out what is there
 ALONG_BYTES = 4 * 1024  # the same along a row; less comes too late, more costs a second line at its end
 NEAR_BYTES = 1 << 20  # are in the second-level cache
-CACHE_BYTES = 16 << 20  # more than this comes from memory
+CACHE_BYTES = 12 << 20  # more than this comes from memory
+PAST_BYTES = 16 << 20  # results of which nothing would be left in the cache
 MAPPED_BYTES = 32 << 20  # new arrays of more are new pages, which the system has just cleared in the cache
 
 
@@ -264,7 +265,7 @@ def set_past(fields, item, lanes, nbytes, fused):
     long = fused and run == row and row * item >= LONG_ROW and row * item % 16 == 0
     together = all(fields[f"Y_{role}"] % 16 == 0 for role in ("G", "D", "H"))
     fields["PAST"] = bool(
-        fields["DENSE"] and nbytes >= CACHE_BYTES and lanes * item >= 16 and together and (whole or long)
+        fields["DENSE"] and nbytes >= PAST_BYTES and lanes * item >= 16 and together and (whole or long)
     )
 
 
