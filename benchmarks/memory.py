@@ -61,6 +61,7 @@ def _child(case, direction):
 def child(case, direction):
     """Pool once and print what it took, as JSON."""
     import numbapool as nbp
+    from numbapool import threads
 
     function = getattr(nbp, case.function)
 
@@ -74,6 +75,7 @@ def child(case, direction):
         y, pullback = nbp.vjp(function, *args, **kw)
         return y, pullback, pullback(dy)
 
+    threads.start()
     work(*prepared(case.shrunk(1 << 19, 512)))  # enough for several threads
     given = prepared(case)
     start = _reset()
@@ -83,9 +85,18 @@ def child(case, direction):
     saved = 0
     if direction == "backward":
         result += prod(case.input_shape) * case.itemsize
-        saved = prod(case.output_shape) * (1 if case.taps <= 254 else 8) if case.op == "max" else 0
+        saved = _saved(case)
     del value
     print(json.dumps({"result": result, "saved": saved, "peak": peak}))
+
+
+def _saved(case):
+    """Bytes of offsets that a pullback needs: a byte for a tap of a window, else an index; those of an unpooling are the caller's, who may change them, in four bytes."""
+    if case.op == "unpool":
+        return prod(case.input_shape) * 4
+    if case.op != "max":
+        return 0
+    return prod(case.output_shape) * (1 if case.taps <= 254 else 4)
 
 
 def _status(key):

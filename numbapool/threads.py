@@ -185,7 +185,9 @@ def start():
                 try:
                     from numbapool.kernels import build
 
-                    _launch = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 6)(build.launcher(_launcher()))
+                    _launch = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 6)(
+                        build.launcher(_launcher, __name__)
+                    )
                 except Exception:
                     _launch = False
     return bool(_launch)
@@ -204,6 +206,7 @@ class _Crew:
         self.address = -(-ctypes.addressof(memory) // 64) * 64
         self.words = (ctypes.c_int64 * _WORDS).from_address(self.address)
         self.size = 0
+        self.words[_FUNCTIONS : _FUNCTIONS + len(_CALLED)] = _addresses()
         for j in range(JOBS):
             self.words[_job(j) + _CALLER + _LOCK] = _closed_lock()
 
@@ -243,8 +246,23 @@ def _closed_lock():
     return lock
 
 
-# The words of a crew: calls that it was offered, helpers; then its jobs, of two cache lines each, and the helpers.
-_OFFERS, _SIZE = 0, 8
+def _addresses():
+    """Where the functions lie that compiled code calls; 0 for what is not there."""
+    found = [getattr(ctypes.pythonapi, name) for name in _CALLED[:2]]
+    libc = ctypes.CDLL(None) if os.name == "posix" else None
+    found += [getattr(libc, name, None) for name in _CALLED[2:]]
+    return [0 if f is None else ctypes.cast(f, ctypes.c_void_p).value for f in found]
+
+
+# The words of a crew: calls that it was offered, helpers, functions; then its jobs, of two cache lines each, and the helpers.
+_OFFERS, _SIZE, _FUNCTIONS = 0, 8, 9
+_CALLED = (
+    "PyThread_acquire_lock",
+    "PyThread_release_lock",
+    "sched_getcpu",
+    "sched_getaffinity",
+    "sched_setaffinity",
+)
 _BUSY, _SEATS, _BAND, _ARGS, _ITEMS, _PARTS, _NEXT, _DONE, _CALLER = 0, 1, 2, 3, 4, 5, 8, 9, 10
 _ASLEEP, _LOCK, _THREAD, _AVOIDS = range(4)  # of a helper; a job's caller has the first two, and no thread
 
@@ -298,11 +316,10 @@ def _launcher():
         f.linkage = "external" if name == "launch" else "internal"
         return f, ir.IRBuilder(f.append_basic_block()), f.args
 
-    def foreign(b, address, result, *types):
-        return b.inttoptr(i64(address), ir.FunctionType(result, types).as_pointer())
-
-    def python(b, name, *types):
-        return foreign(b, ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value, void, *types)
+    def foreign(b, crew, name, result, *types):
+        """A function that this process has, and where, is known to the crew: the code is that of every process."""
+        address = word(b, crew, _FUNCTIONS + _CALLED.index(name))
+        return b.inttoptr(address, ir.FunctionType(result, types).as_pointer())
 
     def at(b, p, i):
         return b.gep(p, [i64(i)])
@@ -342,30 +359,32 @@ def _launcher():
     b.call(band, [args, slot, *(b.sdiv(b.mul(k, items), parts) for k in (i, b.add(i, i64(1))))])
     b.branch(again)
 
-    # avoid(sleeper): from now on, the CPU of this thread
-    avoid, b, (sleeper,) = function("avoid", words)
-    addresses = [ll.address_of_symbol(f"sched_{n}") for n in ("getcpu", "getaffinity", "setaffinity")]
-    if all(addresses):
-        get_cpu = foreign(b, addresses[0], i32)
-        get_mask, set_mask = (foreign(b, a, i32, i32, i64, words) for a in addresses[1:])
-        thread, cpu = b.trunc(word(b, sleeper, _THREAD), i32), b.sext(b.call(get_cpu, []), i64)
-        leave_if(b, test(b, thread, "=="))  # no helper, but a caller
-        leave_if(b, test(b, cpu, "==", word(b, sleeper, _AVOIDS)))
-        mask = b.alloca(i64, 1024 // 64)
-        leave_if(b, test(b, b.call(get_mask, [i32(0), i64(128), mask]), "!="))  # more CPUs than that
-        leave_if(b, test(b, cpu, "<"))
-        b.store(cpu, at(b, sleeper, _AVOIDS))
-        cell = b.gep(mask, [b.lshr(cpu, i64(6))])
-        b.store(b.and_(b.load(cell), b.not_(b.shl(i64(1), b.and_(cpu, i64(63))))), cell)
-        b.call(set_mask, [thread, i64(128), mask])  # refused if no CPU is left
+    # avoid(crew, sleeper): from now on, the CPU of this thread
+    avoid, b, (crew, sleeper) = function("avoid", words, words)
+    for k in range(2, len(_CALLED)):
+        leave_if(b, test(b, word(b, crew, _FUNCTIONS + k), "=="))
+    get_cpu = foreign(b, crew, "sched_getcpu", i32)
+    get_mask, set_mask = (
+        foreign(b, crew, f"sched_{n}affinity", i32, i32, i64, words) for n in ("get", "set")
+    )
+    thread, cpu = b.trunc(word(b, sleeper, _THREAD), i32), b.sext(b.call(get_cpu, []), i64)
+    leave_if(b, test(b, thread, "=="))  # no helper, but a caller
+    leave_if(b, test(b, cpu, "==", word(b, sleeper, _AVOIDS)))
+    mask = b.alloca(i64, 1024 // 64)
+    leave_if(b, test(b, b.call(get_mask, [i32(0), i64(128), mask]), "!="))  # more CPUs than that
+    leave_if(b, test(b, cpu, "<"))
+    b.store(cpu, at(b, sleeper, _AVOIDS))
+    cell = b.gep(mask, [b.lshr(cpu, i64(6))])
+    b.store(b.and_(b.load(cell), b.not_(b.shl(i64(1), b.and_(cpu, i64(63))))), cell)
+    b.call(set_mask, [thread, i64(128), mask])  # refused if no CPU is left
     b.ret_void()
 
-    # rouse(sleeper): 1 if it slept
-    rouse, b, (sleeper,) = function("rouse", words, result=i64)
+    # rouse(crew, sleeper): 1 if it slept
+    rouse, b, (crew, sleeper) = function("rouse", words, words, result=i64)
     leave_if(b, test(b, look(b, sleeper, _ASLEEP), "=="), i64(0))
     leave_if(b, test(b, change(b, "xchg", sleeper, _ASLEEP, 0), "=="), i64(0))
-    b.call(avoid, [sleeper])
-    b.call(python(b, "PyThread_release_lock", i64), [word(b, sleeper, _LOCK)])
+    b.call(avoid, [crew, sleeper])
+    b.call(foreign(b, crew, "PyThread_release_lock", void, i64), [word(b, sleeper, _LOCK)])
     b.ret(i64(1))
 
     # wake(crew, most): so many sleeping helpers, or all
@@ -377,16 +396,16 @@ def _launcher():
     again = loop(b)
     leave_if(b, b.or_(test(b, b.load(left), "=="), test(b, b.load(i), ">=", size)))
     helper = b.gep(crew, [b.add(i64(_helper(0)), b.mul(b.load(i), i64(_helper(1) - _helper(0))))])
-    b.store(b.sub(b.load(left), b.call(rouse, [helper])), left)
+    b.store(b.sub(b.load(left), b.call(rouse, [crew, helper])), left)
     b.store(b.add(b.load(i), i64(1)), i)
     b.branch(again)
 
-    # wait(sleeper, cell, value, differs): until the cell has, or has not, the value
+    # wait(crew, sleeper, cell, value, differs): until the cell has, or has not, the value
     pauses = {"x86_64": ("llvm.x86.sse2.pause", []), "aarch64": ("llvm.aarch64.isb", [i32(15)])}
     machine = ll.get_process_triple().partition("-")[0].replace("arm64", "aarch64")
     name, operands = pauses.get(machine, ("llvm.donothing", []))
     pause = ir.Function(module, ir.FunctionType(void, [o.type for o in operands]), name)
-    wait, b, (sleeper, cell, value, differs) = function("wait", words, words, i64, i1)
+    wait, b, (crew, sleeper, cell, value, differs) = function("wait", words, words, words, i64, i1)
     n = b.alloca(i64)
     b.store(i64(0), n)
 
@@ -403,7 +422,7 @@ def _launcher():
     change(b, "xchg", sleeper, _ASLEEP, 1)
     with b.if_then(over()):
         leave_if(b, test(b, change(b, "xchg", sleeper, _ASLEEP, 0), "!="))
-    b.call(python(b, "PyThread_acquire_lock", i64, i32), [word(b, sleeper, _LOCK), i32(1)])
+    b.call(foreign(b, crew, "PyThread_acquire_lock", void, i64, i32), [word(b, sleeper, _LOCK), i32(1)])
     leave_if(b, over())
     b.branch(again)
 
@@ -419,7 +438,7 @@ def _launcher():
     b.call(wake, [crew, two(b, others)])
     b.call(work, [job, seat])
     change(b, "add", job, _DONE, 1)
-    b.call(rouse, [at(b, job, _CALLER)])
+    b.call(rouse, [crew, at(b, job, _CALLER)])
     b.ret_void()
 
     # run(crew, job, band, args, items, parts, helpers)
@@ -431,7 +450,7 @@ def _launcher():
     b.call(wake, [crew, two(b, helpers)])
     b.call(work, [job, i64(0)])
     joined = b.sub(helpers, change(b, "xchg", job, _SEATS, 0))
-    b.call(wait, [at(b, job, _CALLER), at(b, job, _DONE), joined, i1(0)])
+    b.call(wait, [crew, at(b, job, _CALLER), at(b, job, _DONE), joined, i1(0)])
     change(b, "xchg", job, _BUSY, 0)
     b.ret_void()
 
@@ -443,7 +462,7 @@ def _launcher():
         seen = look(b, crew, _OFFERS)
         for job in jobs:
             b.call(join, [crew, job])
-        b.call(wait, [b.inttoptr(args, words), at(b, crew, _OFFERS), seen, i1(1)])
+        b.call(wait, [crew, b.inttoptr(args, words), at(b, crew, _OFFERS), seen, i1(1)])
         b.branch(again)
     for job in jobs:
         with b.if_then(test(b, change(b, "xchg", job, _BUSY, 1), "==")):

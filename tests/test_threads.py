@@ -341,13 +341,33 @@ def test_no_layer(run_python, store):
     )
 
 
+def test_launcher_of_another_process(run_python, store):
+    """The second process compiles nothing, and finds its own functions where they are."""
+    for loads in False, True:
+        run_python(
+            f"""
+            from numbapool import settings, threads
+            from numbapool.kernels import build
+            from templates_sample import Sample
+            def refuse():
+                raise AssertionError("nothing is to be compiled")
+            if {loads}:
+                build._codegen = refuse
+            assert threads.start()
+            settings.set_options(num_threads=4)
+            assert Sample().run() == 4
+            """,
+            NUMBAPOOL_CACHE_DIR=store,
+        )
+
+
 def test_no_launcher(run_python, store):
     run_python(
         """
         from numbapool import settings, threads
         from numbapool.kernels import build
         from templates_sample import Sample
-        def launcher(module):
+        def launcher(*args):
             raise OSError("no memory may be made executable")
         build.launcher = launcher
         settings.set_options(num_threads=4)

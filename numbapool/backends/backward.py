@@ -166,7 +166,10 @@ def _selecting(request):
             new = empty(y.shape, result_layout(request.x.shape, request.x.strides), np.int64)
             indices = cpu.positions(request, keys, new if indices is None else indices)
         else:
-            indices = keys.copy("K")
+            indices = keys.astype(np.int64, "K")
+    few = prod(request.x.shape[a] for a in request.axes) < 2**31
+    if keys.dtype == np.int64 and few and any(w.count > 1 for w in request.windows):
+        keys = keys.astype(np.int32, "K")
 
     def pullback(dy):
         dx = _new(request)
@@ -175,7 +178,8 @@ def _selecting(request):
             return dx
         key = "places" if keys.dtype == np.uint8 else "positions"
         plan = gradient_plans.selecting(
-            dx.shape, dx.strides, request.x_name, request.axes, request.windows, dtypes.name_of(dy.dtype), dy.strides, key, keys.strides
+            dx.shape, dx.strides, request.x_name, request.axes, request.windows, dtypes.name_of(dy.dtype), dy.strides, key, keys.strides,
+            keys.itemsize,
         )  # fmt: skip
         plan.run(dy, dx, K=keys)
         if request.reduction.power is not None:  # of a magnitude

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache, partial
+from math import prod
 
 import numpy as np
 
@@ -38,8 +39,8 @@ def _in_parts(request, key):
     y, keys = request.out
     y = empty(shape, order, result_dtype(request)) if y is None else y
     if key and keys is None:
-        small = key == "places" and plans.key_kind(request.windows) == "places"
-        keys = empty(shape, order, np.float64 if key == "weights" else np.uint8 if small else np.int64)
+        keys = empty(shape, order, _kept(request, key))
+    there = key and key != "weights" and keys.dtype != np.int32  # where kernels may write
     present = request.presence.apart_from(y, keys)
     if any(o is not None and np.may_share_memory(x, o) for o in (y, keys)):
         x = x.copy("K")
@@ -47,11 +48,22 @@ def _in_parts(request, key):
     for begin in range(0, x.shape[axis], step):
         part = (slice(None),) * axis + (slice(begin, begin + step),)
         samples = planes and planes.samples[(slice(None),) * free.index(axis) + part[-1:]]
-        out = y[part], (keys[part] if key and key != "weights" else None)
+        out = y[part], keys[part] if there else None
         _, saved = _part(replace(request, x=x[part], out=out, presence=present.part(part)), key, samples)
-        if key == "weights":  # whose dtype follows from the layout
+        if key and not there:
             keys[part] = saved
     return y, keys
+
+
+def _kept(request, key):
+    """The dtype of what is kept beside the values of a request that is carried out in parts."""
+    if key == "weights":  # those of the parts follow from their layout
+        return np.float64
+    if key == "places" and plans.key_kind(request.windows) == "places":
+        return np.uint8
+    # A gradient's indices are nobody's but ours.
+    few = prod(request.x.shape[a] for a in request.axes) < 2**31
+    return np.int32 if key == "places" and few else np.int64
 
 
 def _part(request, key, samples):

@@ -205,8 +205,8 @@ def _onehot(view, n, types, key):
 
 
 @lru_cache(maxsize=512)
-def selecting(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, key_strides):
-    """The plan of the backward of a selecting reduction: dx, of this shape and these strides, from dy and saved keys."""
+def selecting(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, key_strides, key_item):
+    """The plan of the backward of a selecting reduction: dx, of this shape and these strides, from dy and saved keys, of so many bytes each."""
     from numbapool.kernels import bind, scatter
 
     view, (d, h, w) = _backward_view(shape, strides, axes, windows, dy_strides, (key_strides,), ordered=True)
@@ -266,7 +266,7 @@ def selecting(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, k
     fields = {
         "GROUPS": -(-view.outer // group), "GROUP": group, "OUTER": view.outer, "INNER": view.inner, "TILE_I": tile_i, "TILES_I": -(-view.inner // tile_i),
         "WIDTH": w.size, "SIZE_H": h.size, "BLOCKS": blocks, "BLOCK_TABLE": address(lines), "UNIT": unit, "FLAT": flat,
-        "PLACES_TABLE": address(places) if key == "places" else 0, "BASE": 0,
+        "PLACES_TABLE": address(places) if key == "places" else key_item, "BASE": 0,
     }  # fmt: skip
     for role, v, s in zip("DHW", (d, h, w), plane, strict=True):
         # Windows that do not slide have positions for keys, which need no base.

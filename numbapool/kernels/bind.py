@@ -380,6 +380,7 @@ def selecting(types):
         "put_y": p.putter(types.end, types.y),
         "get_tap": p.getter("uint8", "int64"),
         "get_index": p.getter("int64", "int64"),
+        "get_index_4": p.getter("int32", "int64"),
     }
 
 

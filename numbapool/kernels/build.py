@@ -224,17 +224,23 @@ def _codegen():
     return compiler.target().codegen()
 
 
-def launcher(module):
-    """The address of the function `launch` of an `llvmlite.ir` module, compiled."""
+def launcher(make, home):
+    """The address of the function `launch` of the `llvmlite.ir` module that `make()` is, compiled or loaded; `home` names the Python module whose source says what it is."""
     from llvmlite import binding as ll
 
-    symbol = f"numbapool_launch_{id(module):x}"
+    symbol = "numbapool_launch"
+    source = _foreign_source(sys.modules[home])
     with _compiling():
-        codegen = _codegen()
-        module.triple, module.data_layout = ll.get_process_triple(), codegen._data_layout
-        parsed = ll.parse_assembly(str(module))
-        parsed.get_function("launch").name = symbol
-        return _load(codegen._tm.emit_object(parsed), symbol)
+        code = None if source is None else cache.load("launcher", symbol, source)
+        if code is None:
+            codegen, module = _codegen(), make()
+            module.triple, module.data_layout = ll.get_process_triple(), codegen._data_layout
+            parsed = ll.parse_assembly(str(module))
+            parsed.get_function("launch").name = symbol
+            code = codegen._tm.emit_object(parsed)
+            if source is not None:
+                cache.store("launcher", symbol, code, source)
+        return _load(code, symbol)
 
 
 def _load(code, symbol):

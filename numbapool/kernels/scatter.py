@@ -150,7 +150,9 @@ def band(args, slot, first_item, last_item):
 
 
 def place(places, key, base, offset) -> "int":
-    """Where in the block the element is that an output chose: by the number of its tap if there is a table of `places`, else by its index."""
-    if places:
+    """Where in the block the element is that an output chose: by the number of its tap if there is a table of `places`, else by its index, of so many bytes."""
+    if places > 8:
         return base + word(places, get_tap(key))
+    if places == 4:
+        return get_index_4(key) - offset
     return get_index(key) - offset
