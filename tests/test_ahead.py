@@ -9,7 +9,7 @@ from numbapool.backends import blocks
 from numbapool.kernels import block
 
 LARGE = 20 << 20  # bytes, more than caches hold
-FIELDS = "NEW_X", "AHEAD_X", "ASKED", "NEXT_X"
+FIELDS = "NEW_X", "AHEAD_X", "ASKED", "NEXT_X", "ALONG"
 
 
 def array(*plane):
@@ -53,7 +53,7 @@ def asked(native, monkeypatch):
 def test_large_arrays(asked, plane, fn, args, expected):
     x = array(*plane)
     y, found = asked(fn, x, *args)
-    assert found == [expected, 0, 0, 0]
+    assert found == [expected, 0, 0, 0, 0]
     _same_as_parts(asked, x, y, fn, *args)
 
 
@@ -76,17 +76,31 @@ def test_large_arrays(asked, plane, fn, args, expected):
 def test_along_long_rows(asked, shape, fn, args, options, rows, step):
     x = array(*shape[1:])
     y, found = asked(fn, x, *args, **options)
-    assert found[2:] == [rows, step]
+    assert found[2:] == [rows, step, 4096 if rows else 0]
     y = y[0] if options.get("return_indices") else y
     part, found = asked(fn, x[-2:].copy(), *args, **options)
-    assert found[2:] == [0, 0]
+    assert found[2:] == [0, 0, 0]
     assert same_bits(part[0] if options.get("return_indices") else part, y[-2:])
+
+
+@pytest.mark.parametrize(
+    ("width", "ahead", "windows"),
+    [(20, None, 0), (200, 800, 3), (300, 1200, 2), (1500, 4096, 1)],
+)
+def test_crops(asked, width, ahead, windows):
+    """What lies behind a row of theirs nobody reads: they ask for the next row's, or that of a window a few rows on, which is as far."""
+    x = array(50, max(2 * width, 300))
+    x = np.concatenate([x] * (2 if width > 20 else 16))[..., :width]
+    y, found = asked("max_pool2d", x, 3, 2, 1)
+    if ahead:
+        assert found[2:] == [2, windows * 2 * x.strides[-2], ahead]
+    assert same_bits(y, nbp.max_pool2d(x.copy(), 3, 2, 1))
 
 
 def test_rows_upside_down(asked):
     x = array(64, 400)
     y, found = asked("max_pool2d", x[:, ::-1], 3, 2, 1)
-    assert found[2:] == [2, -2 * 1600]
+    assert found[2:] == [2, 2 * -2 * 1600, 1600]
     assert same_bits(y, nbp.max_pool2d(x[:, ::-1].copy(), 3, 2, 1))
 
 

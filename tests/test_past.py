@@ -10,7 +10,7 @@ from numbapool.backends import blocks
 from numbapool.kernels import bind, block, build, rows
 from numbapool.kernels.twins import word
 
-LARGE = 17 << 20  # bytes, more than caches hold
+LARGE = 21 << 20  # bytes, more than caches hold
 
 
 @pytest.fixture
@@ -44,6 +44,8 @@ CASES = [
     ((8, 6, 4, 64), {"axes": (1, 2, 3)}, (2,), "uint8", True),
     ((32, 67), {}, (4, 1), "float64", True),  # with a scratch row
     ((32, 64), {}, (9, 1, 4), "float32", True),
+    ((32, 128), {}, (2,), "float16", False),
+    ((2, 40000), {}, (2,), "float32", True),  # tiles of whole vectors
 ]
 
 
@@ -69,10 +71,10 @@ def test_results(past, name, plane, options, args, dtype, expected):
 
 def test_rows_apart(past):
     """A result whose rows do not touch: what lies between them stays."""
-    x = np.random.default_rng(0).random((1100, 64, 256), dtype=np.float32)
+    x = np.random.default_rng(0).random((1400, 64, 256), dtype=np.float32)
     expected_y = nbp.max_pool2d(x, 2)
     for width, expected in (130, False), (132, True), (144, True):
-        whole = np.full((1100, 32, width), 77, np.float32)
+        whole = np.full((1400, 32, width), 77, np.float32)
         nbp.max_pool2d(x, 2, out=whole[..., :128])
         assert past() == expected
         assert same_bits(np.ascontiguousarray(whole[..., :128]), expected_y)
@@ -80,7 +82,7 @@ def test_rows_apart(past):
 
 
 def test_beside_a_mask(past):
-    x = np.random.default_rng(0).random((1100, 32, 512), dtype=np.float32)
+    x = np.random.default_rng(0).random((1400, 32, 512), dtype=np.float32)
     there = np.random.default_rng(1).random(x.shape[1:]) < 0.7
     for options in {"where": there}, {"where": there, "nan_policy": "omit"}:
         y = nbp.avg_pool2d(x, 2, **options)
@@ -90,7 +92,7 @@ def test_beside_a_mask(past):
 
 def test_with_indices(past):
     """Values go past the caches, their indices do not."""
-    x = np.random.default_rng(0).random((1100, 32, 512), dtype=np.float32)
+    x = np.random.default_rng(0).random((1400, 32, 512), dtype=np.float32)
     y, indices = nbp.max_pool2d(x, 2, return_indices=True)
     assert past()
     few, some = nbp.max_pool2d(x[-3:], 2, return_indices=True)

@@ -22,13 +22,14 @@ SMALL_BYTES = 256 * 1024  # are in the second-level cache, more or less
 KEPT_BYTES = 1 << 20  # of scratch memory, from one call of a thread to its next
 NATIVE = True  # whether lanes are permuted and masked, where the machine can
 SHORT_ROW = 1024  # bytes: the hardware does not foresee the next in time
+STREAM = 1024  # bytes from one row to the next
 LONG_ROW = 2048  # bytes: a line that is stored in two parts does not count
 FEW = 4  # neighbours along an inner axis; more are read as whole vectors, which it does foresee
 FAR_BYTES = 8 * 1024  # comes to the second-level cache in time, and does not push out what is there
 ALONG_BYTES = 4 * 1024  # the same along a row; less comes too late, more costs a second line at its end
 NEAR_BYTES = 1 << 20  # are in the second-level cache
 CACHE_BYTES = 12 << 20  # more than this comes from memory
-PAST_BYTES = 16 << 20  # results of which nothing would be left in the cache
+PAST_BYTES = 20 << 20  # of results: too little would be left of them in the cache
 MAPPED_BYTES = 32 << 20  # new arrays of more are new pages, which the system has just cleared in the cache
 
 
@@ -46,7 +47,7 @@ class Plan:
     doubtful: bool = False
 
     def run(self, x, y, given=False, **beside):
-        """Fill y from x; the other arrays that the plan was made for are named by their letters. `given`: y's memory was in use before. Whether signs of zeros are in doubt."""
+        """Fill y from x; the other arrays that the plan was made for are named by their letters. `given`: the caller's own y, whose pages most likely were in use before. Whether signs of zeros are in doubt."""
         bands = threads.bands(self.items, self.nbytes)
         room, at = _scratch(8 * block.COUNT + bands * self.scratch)
         args = room[: block.COUNT]
@@ -144,9 +145,11 @@ def tiles(view, d, h, w, acc, lanes, item, queued, alone=False, by_rows=False, f
         budget = min(budget, max(QUEUE_BYTES // (acc * h.most), 512))
     tile_i = view.inner if view.inner * reach <= budget else min(view.inner, max(256, budget // reach))
     tile_w, most = ((n * budget // tile_i - reach) // stride + 1 for n in (1, 2))
-    # What neighbouring tiles share is read twice, from memory: rather a scratch row that leaves the first-level cache than a third of a tile.
+    # What neighbouring tiles share is read twice, from memory: rather a scratch row that leaves the first-level cache than more than an eighth of a tile.
     tile_w = max(tile_w, min(most, 8 * (reach - stride) // stride), -(-reach // stride), 1)
     tile_w = -(-w.count // -(-w.count // tile_w))  # equal tiles
+    if view.inner == 1 and lanes < tile_w < w.count:
+        tile_w = min(rounded_up(tile_w, lanes), w.count)  # of whole vectors
     needed = (tile_w - 1) * stride + reach
     if not w.regular:
         begins = np.arange(0, w.count, tile_w)
@@ -239,34 +242,46 @@ def look_ahead(fields, view, **nbytes):
         fields[f"AHEAD_{letter}"] = rounded_up(ahead, LINE)
 
 
-def set_rows_asked_for(fields, view, d, h, nbytes):
+def set_rows_asked_for(fields, view, roles, item, nbytes):
     """What the cache is asked for while rows of x, an array of `nbytes`, are read.
 
     Before rows so short that the hardware does not foresee the next: as many bytes as are new to the windows of a row of results, some way behind them.
-    As long rows are read, vector by vector: what lies a little further on in those that are new, and at their ends in those that are new to the next windows.
+    As long rows are read, vector by vector: what lies a little further on in those that are new (along three axes, in all), and at their ends in the next ones.
     """
-    step = fields["X_H"]
+    d, h, w = roles
+    step, row = fields["X_H"], w.size * view.inner * item
     read = h.pace <= 2 * h.most  # else most rows are read by no window
     if h.step > 1 or not read or nbytes <= CACHE_BYTES:
         return
     if abs(step) > SHORT_ROW and fields["PACKED"]:
+        ahead, windows = ALONG_BYTES, 1
+        if step != row < ALONG_BYTES:
+            # Behind a row of a cropped array lies what nobody reads: as far on, in the windows that follow.
+            ahead, windows = row, -(-ALONG_BYTES // (h.pace * row))
         rows = h.pace if d.most == 1 else d.most * h.most
-        fields |= {"ALONG": ALONG_BYTES, "ASKED": rows, "NEXT_X": h.pace * step}
+        fields |= {"ALONG": ahead, "ASKED": rows, "NEXT_X": windows * h.pace * step}
     elif 0 < step <= SHORT_ROW and view.inner <= FEW and not fields.get("AHEAD_X"):
         fields |= {"NEW_X": h.pace * step, "FAR": FAR_BYTES}
 
 
-def set_past(fields, item, lanes, nbytes, fused):
-    """Whether y, an array of `nbytes`, is stored past the caches, which would read its lines before they are written: where it is too large for them, and rows are whole vectors, or so long that their ends do not count."""
-    inner, tile = fields["INNER"], fields["TILE_I"]
+def set_past(fields, y_name, lanes, nbytes, fused):
+    """Whether y, an array of `nbytes`, is stored past the caches, which would read its lines before they are written: where it is too large for them.
+
+    Such stores need addresses that are multiples of 16, or the process ends. Kernels look at the begin of every row; that all vectors of it are stored where a
+    multiple of their size is added is what this function sees to: rows are whole vectors, or end in such as overlap the ones before by sixteen bytes or more.
+    """
+    inner, tile, item = fields["INNER"], fields["TILE_I"], dtypes.itemsize(y_name)
     run = tile if tile >= lanes else fields["TILE_W"] * tile  # what is stored vector by vector
     row = fields["OUT_W"] * inner
     whole = row % lanes == run % lanes == inner % tile == 0
+    # A line that is written in two parts costs more, but a long row has few.
     long = fused and run == row and row * item >= LONG_ROW and row * item % 16 == 0
-    together = all(fields[f"Y_{role}"] % 16 == 0 for role in ("G", "D", "H"))
-    fields["PAST"] = bool(
-        fields["DENSE"] and nbytes >= PAST_BYTES and lanes * item >= 16 and together and (whole or long)
-    )
+    together = all(
+        fields[f"Y_{role}"] % 16 == 0 for role in ("G", "D", "H")
+    )  # else most rows begin elsewhere
+    # Of float16, LLVM makes the conversion and the store one instruction, which goes through the cache.
+    can = fields["DENSE"] and lanes * item >= 16 and y_name != "float16"
+    fields["PAST"] = bool(can and nbytes >= PAST_BYTES and together and (whole or long))
 
 
 def set_planes_asked_for(fields, view, nbytes):
@@ -318,7 +333,7 @@ def set_strides(fields, view, letters, x_item, sizes):
         for role, step in zip("GDHWI", steps, strict=True):
             fields[f"{letter}_{role}"] = step
     # The rows of a window without columns are often many: too many to be foreseen if they are read side by side.
-    fields["STREAMS"] = view.axes[2] < 0 and abs(fields["X_H"]) >= SHORT_ROW
+    fields["STREAMS"] = view.axes[2] < 0 and abs(fields["X_H"]) >= STREAM
     if view.inner == 1:
         fields["PACKED"] = fields["X_W"] == x_item
     else:

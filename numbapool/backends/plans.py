@@ -11,6 +11,7 @@ from numbapool import dtypes
 from numbapool.backends import blocks, narrow_plans
 from numbapool.backends.blocks import (
     ITEM_BYTES,
+    SHORT_ROW,
     Room,
     address,
     align,
@@ -43,6 +44,7 @@ ROUNDINGS = 4  # in a row that a float32 sum may take
 HALF_ROUNDINGS = 512  # the same where x is a half, whose own rounding is 2^13 times as large
 MOST_PLACES = 254  # taps that a byte can number, with one value left for none
 MOST_LISTED = 4096  # rows of a window that are read one after the other
+FEWEST_BYTES = 128  # of rows that lie apart
 WHOLE_RUN = 16  # neighbours from which planes with one window are read as a whole
 LONG = 16384  # columns from which windows are read one by one, rather than from a scratch row
 OFTEN = 4  # times that they may read an element
@@ -110,18 +112,17 @@ def _form(
     template = "whole" if runs else "large" if is_large else "rows"
     if not (runs or apart) and _are_long(view, (d, h, w), axes, shape, x_name, keyed, elements, signed):
         template = "long"
-    nbytes = size_of(shape) * dtypes.itemsize(x_name)
     items = [dtypes.itemsize(n) for n in (x_name, types.y, channel if key else None) if n]
     if template == "rows" and not (beside or apart or (channel in bind.PAIRS and channel != types.acc)):
         rows = list(zip((w.size, w.count, w.count), items, strict=False))
         if narrow_plans.fits(view.of(*range(len(rows))), (d, h, w), types, rows):
             template = "narrow"
-    if template == "rows" and not (beside or apart) and _are_fused(view, (d, h, w), items, nbytes):
+    if template == "rows" and not (beside or apart) and _are_fused(view, (d, h, w), items):
         template = "fused"
     return _Form(view, (d, h, w), queued, keyed, paired, channel, types, template, runs)
 
 
-def _are_fused(view, roles, items, nbytes):
+def _are_fused(view, roles, items):
     """Whether windows along W are among those that are merged in registers; `items` are the sizes of elements of x and of the results."""
     from numbapool.kernels import primitives
 
@@ -137,6 +138,7 @@ def _are_fused(view, roles, items, nbytes):
         and min(d.least, h.least) > 0
         and all(n == 1 or at[3] == item for n, at, item in zip(counts, view.steps, items, strict=False))
         and all(primitives.masks(item) for item in items)
+        and (abs(view.steps[0][2]) <= SHORT_ROW or w.size * items[0] >= FEWEST_BYTES)
     )
 
 
@@ -283,11 +285,11 @@ def forward(
         * y_item
         // (size_of([v.size for v in (d, h, w)]) * x_item)
     )
-    set_past(fields, y_item, lanes, y_bytes, form.template == "fused")
+    set_past(fields, types.y, lanes, y_bytes, form.template == "fused")
     if form.template != "fused":  # which does its planes one after the other
         look_ahead(fields, view, X=nbytes, Y=y_bytes)
     if not (queued or beside):
-        set_rows_asked_for(fields, view, d, h, nbytes)
+        set_rows_asked_for(fields, view, (d, h, w), x_item, nbytes)
 
     tables = [d.table, h.table]
     weights = key_steps(

@@ -1,4 +1,4 @@
-"""Memory that comes soon, asked for by hand: rows and planes are too short for the hardware to foresee the next, and loads under masks teach it nothing."""
+"""Memory that comes soon, asked for by hand: short rows and planes the hardware does not foresee, long ones side by side too late, and loads under masks teach it nothing."""
 
 # ruff: noqa: F403, F405 - free names are bound by the builder
 
@@ -29,13 +29,18 @@ def ask_for_rows(args, taps, count, h_line, source, groups):
             t += tall
 
 
-def ask_along(args, taps, count, source, i, n, step):
-    """Ask for what comes soon behind element i of n of the last rows of `count`, those that are new in a window; behind the last element begin the rows that come next, `step` bytes from these."""
+def ask_along(args, taps, first, count, source, i, n, step):
+    """Ask for what comes soon behind element i of n of the rows first … count-1; behind the last element begin the rows that come next, `step` bytes from these."""
     far = i * X_SIZE + word(args, ALONG)
     if far >= n * X_SIZE:
         far += step - n * X_SIZE
-    for t in range(max(count - word(args, ASKED), 0), count):
+    for t in range(first, count):
         ask(source + word(taps, 2 * t) + far, LANES * X_SIZE)
+
+
+def ask_for_new(args, taps, count, source, i, n):
+    """The same of those rows of a window that are new in it, which come last."""
+    ask_along(args, taps, max(count - word(args, ASKED), 0), count, source, i, n, word(args, NEXT_X))
 
 
 def ask_beside(args, x, keys):

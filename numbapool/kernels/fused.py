@@ -45,8 +45,8 @@ def two_apart(args, taps, count, source, columns, last, y, keys, n, window, key,
         i = min(j, latest)
         at, left = 2 * i * X_SIZE, columns - 2 * i
         if asks:
-            ask_along(args, taps, count, source, 2 * i, columns, word(args, NEXT_X))
-            ask_along(args, taps, count, source, 2 * i + LANES, columns, word(args, NEXT_X))
+            ask_for_new(args, taps, count, source, 2 * i, columns)
+            ask_for_new(args, taps, count, source, 2 * i + LANES, columns)
         if left >= LANES:
             low = merged(taps, count, source, a, b, c, at)
         else:
@@ -77,7 +77,7 @@ def one_apart(args, taps, count, source, columns, last, y, keys, n, window, key,
     for i in range(0, n, LANES):
         at, left = (i + LANES) * X_SIZE, columns - i - LANES
         if asks:
-            ask_along(args, taps, count, source, i, columns, word(args, NEXT_X))
+            ask_for_new(args, taps, count, source, i, columns)
         if left >= LANES:
             after = merged(taps, count, source, a, b, c, at)
         else:

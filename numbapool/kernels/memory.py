@@ -265,7 +265,7 @@ def storer(given, stored, lanes):
 
 
 def past_storer(given, stored, lanes):
-    """`store(address, vector)` past the caches; the address is a multiple of 16, as those of NumPy's arrays are."""
+    """`store(address, vector)` past the caches, to an address that is a multiple of 16: elsewhere the process ends."""
     vec = Vec(scalar_type(given), lanes)
 
     @intrinsic

@@ -85,7 +85,7 @@ def merge_rows(args, taps, count, source, row, span, at, n, least) -> "acc":
             i = min(j, n - LANES)
             here = source + i * X_SIZE
             if asks:
-                ask_along(args, taps, count, source, i, n, word(args, NEXT_X))
+                ask_for_new(args, taps, count, source, i, n)
             acc = four_taps(taps, here)
             for t in range(4, count - 3, 4):
                 acc = merge(acc, four_taps(taps + 16 * t, here))
@@ -97,7 +97,7 @@ def merge_rows(args, taps, count, source, row, span, at, n, least) -> "acc":
     for j in range(0, n, LANES):
         i = min(j, n - LANES)
         if asks:
-            ask_along(args, taps, count, source, i, n, word(args, NEXT_X))
+            ask_for_new(args, taps, count, source, i, n)
         acc = merged(taps, count, source, a, b, c, i * X_SIZE)
         push(row, span, at + i, acc)
         least = noticed(least, acc)
@@ -121,7 +121,7 @@ def merged(taps, count, source, a, b, c, at) -> "acc":
 
 
 def first_row(source, key, row, span, at, n):
-    """The rows one after the other: several short streams in one page would keep memory from reading ahead."""
+    """The rows one after the other, as so many side by side would keep the hardware from reading ahead."""
     for i in range(0, n, LANES):
         push(row, span, at + i, tap(source + i * X_SIZE, key))
 
@@ -146,7 +146,7 @@ def four_rows(args, taps, source, first, row, span, at, n):
     asks = word(args, ALONG)
     for i in range(0, n, LANES):
         if asks:
-            ask_along(args, taps, 4, source, i, n, 4 * word(args, X_H))
+            ask_along(args, taps, 0, 4, source, i, n, 4 * word(args, X_H))
         acc = four_taps(taps, source + i * X_SIZE)
         if not first:
             acc = merge(pull(row, span, at + i, 0), acc)
