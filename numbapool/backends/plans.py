@@ -11,7 +11,6 @@ from numbapool import dtypes
 from numbapool.backends import blocks, narrow_plans
 from numbapool.backends.blocks import (
     ITEM_BYTES,
-    SHORT_ROW,
     Room,
     address,
     align,
@@ -44,7 +43,6 @@ ROUNDINGS = 4  # in a row that a float32 sum may take
 HALF_ROUNDINGS = 512  # the same where x is a half, whose own rounding is 2^13 times as large
 MOST_PLACES = 254  # taps that a byte can number, with one value left for none
 MOST_LISTED = 4096  # rows of a window that are read one after the other
-FEWEST_BYTES = 128  # of rows that lie apart
 WHOLE_RUN = 16  # neighbours from which planes with one window are read as a whole
 LONG = 16384  # columns from which windows are read one by one, rather than from a scratch row
 OFTEN = 4  # times that they may read an element
@@ -138,7 +136,6 @@ def _are_fused(view, roles, items):
         and min(d.least, h.least) > 0
         and all(n == 1 or at[3] == item for n, at, item in zip(counts, view.steps, items, strict=False))
         and all(primitives.masks(item) for item in items)
-        and (abs(view.steps[0][2]) <= SHORT_ROW or w.size * items[0] >= FEWEST_BYTES)
     )
 
 

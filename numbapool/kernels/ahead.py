@@ -31,11 +31,13 @@ def ask_for_rows(args, taps, count, h_line, source, groups):
 
 def ask_along(args, taps, first, count, source, i, n, step):
     """Ask for what comes soon behind element i of n of the rows first … count-1; behind the last element begin the rows that come next, `step` bytes from these."""
-    far = i * X_SIZE + word(args, ALONG)
+    far, size = i * X_SIZE + word(args, ALONG), LANES * X_SIZE
     if far >= n * X_SIZE:
         far += step - n * X_SIZE
+    if i + LANES >= n:
+        size += 64  # a load under a mask waits for all lines of its vector, also for what the mask leaves out
     for t in range(first, count):
-        ask(source + word(taps, 2 * t) + far, LANES * X_SIZE)
+        ask(source + word(taps, 2 * t) + far, size)
 
 
 def ask_for_new(args, taps, count, source, i, n):
