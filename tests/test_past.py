@@ -15,7 +15,7 @@ LARGE = 21 << 20  # bytes, more than caches hold
 
 @pytest.fixture
 def past(native, monkeypatch):
-    """The plan of the last call: whether it stores past the caches what it is given, and what it makes."""
+    """Whether the plan of the last call stores past the caches, at least into arrays that are given."""
     native(True)
     seen = []
     run = blocks.Plan.run

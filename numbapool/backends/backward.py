@@ -167,9 +167,8 @@ def _selecting(request):
             indices = cpu.positions(request, keys, new if indices is None else indices)
         else:
             indices = keys.astype(np.int64, "K")
-    few = prod(request.x.shape[a] for a in request.axes) < 2**31
-    if keys.dtype == np.int64 and few and any(w.count > 1 for w in request.windows):
-        keys = keys.astype(np.int32, "K")
+    if keys.dtype == np.int64 and any(w.count > 1 for w in request.windows):  # one window a plane has few
+        keys = keys.astype(cpu.index_dtype(request), "K", copy=False)
 
     def pullback(dy):
         dx = _new(request)

@@ -22,7 +22,7 @@ SMALL_BYTES = 256 * 1024  # are in the second-level cache, more or less
 KEPT_BYTES = 1 << 20  # of scratch memory, from one call of a thread to its next
 NATIVE = True  # whether lanes are permuted and masked, where the machine can
 SHORT_ROW = 1024  # bytes: the hardware does not foresee the next in time
-STREAM = 1024  # bytes from one row to the next
+STREAM = 1024  # bytes from one row to the next, in windows without columns, from which on they are read one after the other
 LONG_ROW = 2048  # bytes: a line that is stored in two parts does not count
 FEW = 4  # neighbours along an inner axis; more are read as whole vectors, which it does foresee
 FAR_BYTES = 8 * 1024  # comes to the second-level cache in time, and does not push out what is there
@@ -267,8 +267,8 @@ def set_rows_asked_for(fields, view, roles, item, nbytes):
 def set_past(fields, y_name, lanes, nbytes, fused):
     """Whether y, an array of `nbytes`, is stored past the caches, which would read its lines before they are written: where it is too large for them.
 
-    Such stores need addresses that are multiples of 16, or the process ends. Kernels look at the begin of every row; that all vectors of it are stored where a
-    multiple of their size is added is what this function sees to: rows are whole vectors, or end in such as overlap the ones before by sixteen bytes or more.
+    Such stores need addresses that are multiples of 16, or the process ends. Kernels look at the begin of every row; that the other vectors of it lie a multiple of 16
+    behind is what this function sees to: rows are whole vectors, or of such a length that the last one, if it overlaps its neighbour, does so by such a multiple.
     """
     inner, tile, item = fields["INNER"], fields["TILE_I"], dtypes.itemsize(y_name)
     run = tile if tile >= lanes else fields["TILE_W"] * tile  # what is stored vector by vector
@@ -276,9 +276,8 @@ def set_past(fields, y_name, lanes, nbytes, fused):
     whole = row % lanes == run % lanes == inner % tile == 0
     # A line that is written in two parts costs more, but a long row has few.
     long = fused and run == row and row * item >= LONG_ROW and row * item % 16 == 0
-    together = all(
-        fields[f"Y_{role}"] % 16 == 0 for role in ("G", "D", "H")
-    )  # else most rows begin elsewhere
+    # Else most rows begin where such stores may not.
+    together = all(fields[f"Y_{role}"] % 16 == 0 for role in ("G", "D", "H"))
     # Of float16, LLVM makes the conversion and the store one instruction, which goes through the cache.
     can = fields["DENSE"] and lanes * item >= 16 and y_name != "float16"
     fields["PAST"] = bool(can and nbytes >= PAST_BYTES and together and (whole or long))

@@ -61,9 +61,12 @@ def _kept(request, key):
         return np.float64
     if key == "places" and plans.key_kind(request.windows) == "places":
         return np.uint8
-    # A gradient's indices are nobody's but ours.
-    few = prod(request.x.shape[a] for a in request.axes) < 2**31
-    return np.int32 if key == "places" and few else np.int64
+    return index_dtype(request) if key == "places" else np.int64
+
+
+def index_dtype(request):
+    """The dtype of a gradient's indices, which are nobody's but ours."""
+    return np.int32 if prod(request.x.shape[a] for a in request.axes) < 2**31 else np.int64
 
 
 def _part(request, key, samples):

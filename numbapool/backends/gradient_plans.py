@@ -263,6 +263,7 @@ def selecting(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, k
             number = sum(t * k for t, k in zip(taps, i, strict=True))
             places[number] = sum(k * v.step * s for k, v, s in zip(i, (d, h, w), plane, strict=True))
         places[255] = -(2**62)
+    # Indices need no table: in its stead stands of how many bytes they are, which no address is.
     fields = {
         "GROUPS": -(-view.outer // group), "GROUP": group, "OUTER": view.outer, "INNER": view.inner, "TILE_I": tile_i, "TILES_I": -(-view.inner // tile_i),
         "WIDTH": w.size, "SIZE_H": h.size, "BLOCKS": blocks, "BLOCK_TABLE": address(lines), "UNIT": unit, "FLAT": flat,
