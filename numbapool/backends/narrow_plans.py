@@ -8,7 +8,16 @@ import numpy as np
 
 from numbapool import dtypes
 from numbapool.backends import blocks
-from numbapool.backends.blocks import Room, address, assemble, divisors_of, in_groups, kernel_name, size_of
+from numbapool.backends.blocks import (
+    Room,
+    address,
+    assemble,
+    divisors_of,
+    in_groups,
+    is_row,
+    kernel_name,
+    size_of,
+)
 from numbapool.kernels import block, build
 from numbapool.reductions import AVG
 
@@ -16,6 +25,7 @@ MOST_WORDS = 1024  # of a table, which shares the first-level cache with the pla
 HEAD = 4  # words of a line before its rows: how many they are, offsets in y and among the keys, the rows' part of the divisor
 MOST_BYTES = 16 * 1024  # of the tables of a flat plane, likewise
 NO_NUMBER = 2**30  # of no tap
+SCATTERED = 40  # outputs that could be scattered while a plane of no outputs is
 
 
 def fits(view, roles, types, rows):
@@ -41,6 +51,18 @@ def fits(view, roles, types, rows):
     )
 
 
+def fits_rows(view, roles, types, rows):
+    """Whether the gradient of a selecting reduction can be carried out so, and sooner than a scatter that adds each output: every window costs every vector of dx some."""
+    from numbapool.kernels import bind
+
+    if not fits(view, roles, types, rows):
+        return False
+    d, h, w = roles
+    vectors = d.count * h.count * -(-w.count * view.inner // bind.narrow_lanes(types))
+    outputs = size_of([v.size for v in roles]) * view.inner
+    return vectors * size_of([v.most for v in roles]) <= SCATTERED + outputs
+
+
 def fits_flat(view, roles, of, types):
     """Whether planes of dy are of at most two vectors, and lie in memory as one row does; so do those of dx and the saved taps, the other arrays of the view."""
     from numbapool.kernels import bind, primitives
@@ -55,17 +77,8 @@ def fits_flat(view, roles, of, types):
         blocks.NATIVE
         and primitives.permutes(dtypes.itemsize(types.acc))
         and 2 * primitives.REGISTER * -(-size_of(dx) // lanes) * max(taps, 1) <= MOST_BYTES
-        and all(map(_is_row, view.steps, (dy, dx, dy), items))
+        and all(map(is_row, view.steps, (dy, dx, dy), items))
     )
-
-
-def _is_row(steps, shape, step):
-    """Whether the elements of a plane are neighbours, in their order."""
-    for at, n in zip(reversed(steps), reversed(shape), strict=False):
-        if n > 1 and at != step:
-            return False
-        step *= n
-    return True
 
 
 def plan(kernel, view, roles, types, weights, divisor, nbytes):

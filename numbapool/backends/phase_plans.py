@@ -25,14 +25,16 @@ BUDGET = (
 )  # bytes of scratch memory: rows of dx are put together of phases that are still in the cache
 MOST_COLUMNS = 1 << 15  # a row, with all that it takes, stays in the second-level cache
 MOST_ROWS = 64  # of dy before those of a block, which every block reads again; and phases of rows
-MOST_TAPS = 16  # every tap costs every element a comparison
+MOST_TAPS = 9  # that fall on an element: each costs a comparison
+LEAST_COLUMNS = 64  # shorter rows cost as much as these
 
 
-def fits(view, of, taps, items):
-    """Whether a call can be carried out so: `view` is of dy, dx and the saved taps, `items` are the sizes of their elements; windows have so many `taps`."""
+def fits(view, of, items):
+    """Whether a call can be carried out so: `view` is of dy, dx and the saved taps, `items` are the sizes of their elements."""
     kernel, stride, _ = of[1].sliding
     return (
-        taps <= MOST_TAPS
+        size_of([v.transposed.most for v in of]) <= MOST_TAPS
+        and of[2].size >= LEAST_COLUMNS
         and max((kernel - 1) * of[1].step // stride, stride) <= MOST_ROWS
         and view.inner == 1
         and of[2].sliding[1] <= 2

@@ -7,13 +7,16 @@ import numpy as np
 from numbapool import dtypes
 from numbapool.backends.blocks import (
     ITEM_BYTES,
+    LINE,
     NEAR_BYTES,
     Room,
     address,
     assemble,
     count_items,
     kernel_name,
+    rounded_up,
     set_strides,
+    size_of,
 )
 from numbapool.kernels import block, build
 from numbapool.windows import MANY
@@ -21,14 +24,15 @@ from numbapool.windows import MANY
 # Bytes of dy and saved taps that are asked again by the next element of a row of dx, and by the next row: they stay in the first- and the second-level cache.
 ELEMENT_BYTES = 24 * 1024
 ROW_BYTES = 1024 * 1024
-MOST_TAPS = 36  # every tap costs every element a comparison
+MOST_TAPS = 25  # that fall on an element: each costs a comparison
 SHORTEST = 16  # neighbours, enough for a vector of any dtype
 
 
-def fits(view, of, taps, items):
-    """Whether a call can be carried out so: `view` is of dy, dx and the saved taps, `items` are the sizes of their elements; windows have so many `taps`."""
+def fits(view, of, items):
+    """Whether a call can be carried out so: `view` is of dy, dx and the saved taps, `items` are the sizes of their elements."""
     neighbours = all(steps[-1] == item for steps, item in zip(view.steps, items, strict=True))
     short = max(v.size for v in of) <= MANY  # elements of an axis have a line each
+    taps = size_of([v.transposed.most for v in of])
     return neighbours and short and view.inner >= SHORTEST and taps <= MOST_TAPS
 
 
@@ -63,8 +67,11 @@ def selecting(view, of, types, weights, nbytes):
     set_strides(fields, view, "XYK", dtypes.itemsize(types.x), {})
     row = view.inner * w.count
     dense = (fields["X_H"], fields["K_H"]) == (row * dtypes.itemsize(types.x), row)
-    if nbytes > NEAR_BYTES and fields["TILES_I"] == 1 and dense:  # then the next row is asked for, as a whole
-        fields |= {"NEW_X": fields["X_H"], "NEW_K": row, "FAR": fields["X_H"], "FAR_K": row}
+    if (
+        nbytes > NEAR_BYTES and fields["TILES_I"] == 1 and dense
+    ):  # then the next row is asked for, in as many parts as dx has columns
+        parts = {f"NEW_{n}": rounded_up(-(-fields[f"{n}_H"] // w.size), LINE) for n in "XK"}
+        fields |= parts | {"FAR": fields["X_H"], "FAR_K": row}
     room = Room()
     room.take(24 * rows)  # the list of rows
     return assemble(kernel, fields, [*tables, view.tables], count_items(fields, view), room, nbytes)

@@ -221,7 +221,10 @@ def onehot(types):
     from numbapool.kernels import primitives as p
 
     lanes = lanes_of(types, None)
-    return selecting(types) | {
+    return forward(reductions.AVG, types) | {
+        "add": p.add,
+        "get_tap": p.getter("uint8", "int64"),
+        "get_index": p.getter("int64", "int64"),
         "pick": p.pick,
         "ties": p.ties,
         "splat_a": p.splatter(types.acc, lanes),
@@ -375,13 +378,45 @@ def selecting(types):
     """Binding of the gradient of selecting reductions."""
     from numbapool.kernels import primitives as p
 
-    return forward(reductions.AVG, types) | {
+    lanes = scatter_lanes(types)
+    names = forward(reductions.AVG, types, lanes=lanes)
+    copiers = {f"copy_{size}": p.copier(f"uint{8 * size}") for size in (1, 4, 8)}
+    return names | copiers | {n: getattr(p, n) for n in ("mul", "sub", "pick", "ties", "lesser_unsigned_bits", "without_16_bits", "run_sums", "run_sums_of_4", "run_ends", "trailing_zeros", "compressed", "bits_in")} | {
+        "TYPES": names["TYPES"] | p.named_vectors(lanes, spots="int32"),
+        "NO_TAP": NO_TAP,
+        "COMPRESSES": p.compresses(),
+        "PERMUTES": p.permutes(4),
+        "permute_spot": p.permuter("int32", "int32", lanes),
+        "STAGE": stage(),
+        "load_x_n": p.partial_loader(types.x, types.acc, lanes, 0),
+        "load_tap": p.loader("uint8", "int32", lanes),
+        "load_tap_n": p.partial_loader("uint8", "int32", lanes, NO_TAP),
+        "load_index": p.loader("int32", "int32", lanes),
+        "load_index_n": p.partial_loader("int32", "int32", lanes, -1),
+        "load_wide_index": p.loader("int64", "int64", lanes),
+        "load_wide_index_n": p.partial_loader("int64", "int64", lanes, -1),
+        "load_spot": p.loader("int32", "int32", lanes),
+        "store_spot": p.storer("int32", "int32", lanes),
+        "get_spot": p.getter("int32", "int64"),
+        "splat_spot": p.key_splatter("int32", lanes),
+        "splat_wide": p.key_splatter("int64", lanes),
+        "to_spot": p.caster("int64", "int32", lanes),
+        "copy_x": p.copier(types.x),
         "add": p.add,
         "put_y": p.putter(types.end, types.y),
-        "get_tap": p.getter("uint8", "int64"),
-        "get_index": p.getter("int64", "int64"),
-        "get_index_4": p.getter("int32", "int64"),
-    }
+    }  # fmt: skip
+
+
+def scatter_lanes(types):
+    """Elements per vector where outputs find their sums: no more than a register has, because LLVM compresses no others right."""
+    return min(fused_lanes(types), 16)
+
+
+def stage():
+    """Outputs that find their sums at a time: as many as a word has bits where that is how they are told."""
+    from numbapool.kernels import primitives as p
+
+    return 512 if p.compresses() else 64
 
 
 def _factors(p, types, factors):

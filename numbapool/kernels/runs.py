@@ -63,14 +63,21 @@ def band(args, slot, first_item, last_item):
         keys = word(args, K) + word(word(args, K_TABLE), entry) + g * word(args, K_G) + c
         dx = word(args, Y) + word(word(args, Y_TABLE), entry) + g * word(args, Y_G) + c * Y_SIZE
         dx += d * word(args, Y_D)
+        asked = 0 * c
         for _ in range(min(word(args, GROUP), word(args, OUTER) - g)):
             for h in range(begin, min(begin + word(args, BLOCK_H), word(args, SIZE_H))):
                 d_line, h_line = word(args, D_TABLE) + d * 32, word(args, H_TABLE) + h * 32
                 count = list_rows(args, rows, dy, keys, d_line, h_line)
                 line, to = word(args, W_TABLE), dx + h * word(args, Y_H)
-                if count > 0:  # the last row is the newest
-                    ask_beside(args, word(rows, 3 * count - 3), word(rows, 3 * count - 2))
+                newest = 3 * max(count - 1, 0)
+                x, k = word(rows, newest), word(rows, newest + 1)
+                known = x == asked
+                asked = x
                 for _ in range(word(args, WIDTH)):
+                    if not known:
+                        ask_beside(args, x, k)  # a part of the row after the newest one
+                        x += word(args, NEW_X)
+                        k += word(args, NEW_K)
                     for j in range(0, n, LANES):
                         i = min(j, n - LANES)
                         store_y(to + i * Y_SIZE, answers(args, rows, count, line, i))

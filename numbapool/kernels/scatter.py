@@ -1,7 +1,10 @@
 """Backward of selecting reductions: every output adds its dy to the element that it chose.
 
 A work item owns a block of dx: whole rows of a plane, or columns of a one-dimensional one. It visits all outputs whose windows touch the
-block and adds those that chose an element of it, in row-major order, to a block of accumulators; nobody else writes there.
+block and adds those that chose an element of it to a block of accumulators, in an order that does not depend on threads; nobody else writes there.
+
+Neighbouring outputs often choose one element, and each would wait for the sum of the one before. So outputs are staged: vectors find which sum each belongs to, and add up
+runs of neighbours that belong to the same one, so that only the last of a run has to be added. What was chosen outside of the block goes to a sum behind it.
 """
 
 # ruff: noqa: F403, F405 - free names are bound by the builder
@@ -10,59 +13,147 @@ from numbapool.kernels.block import *
 
 TEMPLATE = True
 
-
-def add_output(places, source, keys, base, offset, count, sums):
-    """An output to the element that it chose, if that is one of the block's."""
-    target = place(places, keys, base, offset)
-    if 0 <= target and target < count:
-        at = sums + target * A_SIZE
-        put_a(at, add(get_a(at), get_x(source)))
+SPOT_SIZE = 4
+RADIX = 5  # words of digits; behind them the word whether all taps are in the table that follows
 
 
-def add_outputs(args, source, keys, base, first, last, inner, offset, count, sums):
-    """The outputs first … last-1 of one row; `offset` and `count` say which elements of the plane the block holds."""
-    places = word(args, PLACES_TABLE)
-    x_column, k_column, base_column = word(args, X_W), word(args, K_W), word(args, BASE_W)
-    x_step, k_step = word(args, X_I), word(args, K_I)
-    base += first * base_column - offset
-    source += first * x_column
-    keys += first * k_column
-    if inner == 1:
-        for _ in range(first, last):
-            add_output(places, source, keys, base, offset, count, sums)
-            base += base_column
-            source += x_column
-            keys += k_column
-        return
-    for _ in range(first, last):
+def clipped(spot, table, base, behind) -> "same":
+    """The sum of an element that is so far from where a window begins, which is `base` and what the table has."""
+    return lesser_unsigned_bits(add(add(spot, load_spot(table)), splat_spot(base)), splat_spot(behind))
+
+
+def spot_of_few(number, taps, table, base, behind) -> "same":
+    """The sum that an output belongs to by the number of its tap, where a table in two vectors has all `taps`."""
+    at = lesser_unsigned_bits(number, splat_spot(2 * LANES - 1))
+    far = permute_spot(load_spot(taps), at, load_spot(taps + LANES * SPOT_SIZE))
+    return clipped(far, table, base, behind)
+
+
+def spot_of_tap(number, radix, table, base, behind) -> "same":
+    """The same of many taps: the digits of the number are those along W, H and D; `radix` has what each is worth, and what to multiply by for a quotient times 2^16."""
+    far = mul(number, splat_spot(word(radix, 0)))
+    far = add(far, mul(without_16_bits(mul(number, splat_spot(word(radix, 1)))), splat_spot(word(radix, 2))))
+    far = add(far, mul(without_16_bits(mul(number, splat_spot(word(radix, 3)))), splat_spot(word(radix, 4))))
+    return pick(ties(number, splat_spot(NO_TAP)), splat_spot(behind), clipped(far, table, base, behind))
+
+
+def spot_of_index(index, table, offset, count, tile) -> "same":
+    """The same by an index in the plane; `table` has what is beside it."""
+    spot = lesser_unsigned_bits(sub(index, splat_spot(offset)), splat_spot(count))
+    return add(mul(spot, splat_spot(tile)), load_spot(table))
+
+
+def spots_of(places, keys, n, table, base, count, tile) -> "spots":
+    """The sums that n neighbouring outputs belong to, by taps if there is a table of `places`, else by indices of so many bytes; that behind all `count` · `tile` if to none of them."""
+    if places > 8:
+        number = load_tap(keys) if n == LANES else load_tap_n(keys, n)
+        if PERMUTES and word(places, RADIX):
+            return spot_of_few(number, places + 8 * (RADIX + 1), table, base, count * tile)
+        return spot_of_tap(number, places, table, base, count * tile)
+    if places == 4:
+        index = load_index(keys) if n == LANES else load_index_n(keys, n)
+        return spot_of_index(index, table, base, count, tile)
+    wide = load_wide_index(keys) if n == LANES else load_wide_index_n(keys, n)
+    spot = to_spot(lesser_unsigned_bits(sub(wide, splat_wide(base)), splat_wide(count)))
+    return add(mul(spot, splat_spot(tile)), load_spot(table))
+
+
+def sums_of(value, spot, longest) -> "acc":
+    """Sums since runs began, which are of at most `longest` outputs."""
+    if longest <= 4:
+        return run_sums_of_4(value, spot)
+    return run_sums(value, spot)
+
+
+def stage(args, source, keys, table, base, n, count, spots, values) -> "int":
+    """Of n outputs: which sums they belong to, and their dy. Return how many are to be added.
+
+    If runs of as many may be `joined`, these are the last ones of runs, with the sums of dy of their runs: one behind the other, or if that takes many instructions where they are; then what
+    is returned has a bit for each.
+    """
+    places, key_size, joined, tile = (
+        word(args, PLACES_TABLE),
+        word(args, KEY_SIZE),
+        word(args, JOINED),
+        word(args, TILE_I),
+    )
+    found = 0
+    for i in range(0, n, LANES):
+        left = min(n - i, LANES)
+        at, dy = i * SPOT_SIZE, source + i * X_SIZE
+        spot = spots_of(places, keys + i * key_size, left, table + at, base, count, tile)
+        value = load_x(dy) if left == LANES else load_x_n(dy, left)
+        if joined == 1:
+            store_spot(spots + at, spot)
+            store_a(values + i * A_SIZE, value)
+            found += left
+        elif COMPRESSES:
+            ends = run_ends(spot)
+            store_spot(spots + found * SPOT_SIZE, compressed(spot, ends))
+            store_a(values + found * A_SIZE, compressed(sums_of(value, spot, joined), ends))
+            found += bits_in(ends)
+        else:
+            store_spot(spots + at, spot)
+            store_a(values + i * A_SIZE, sums_of(value, spot, joined))
+            found |= run_ends(spot) << i
+    return found
+
+
+def add_one(sums, spot, value):
+    at = sums + get_spot(spot) * A_SIZE
+    put_a(at, add(get_a(at), get_a(value)))
+
+
+def add_line(args, room, sums, source, keys, base, n, count):
+    """A line of n outputs that are neighbours in memory."""
+    spots, values, table = room + word(args, AT_PLACES), room + word(args, AT_LINE), word(args, SPOTS)
+    for j in range(0, n, STAGE):
+        most, key = min(STAGE, n - j), keys + j * word(args, KEY_SIZE)
+        found = stage(args, source + j * X_SIZE, key, table + j * SPOT_SIZE, base, most, count, spots, values)
+        if COMPRESSES or word(args, JOINED) == 1:
+            for i in range(found):
+                add_one(sums, spots + i * SPOT_SIZE, values + i * A_SIZE)
+        else:
+            while found != 0:
+                i = trailing_zeros(found)
+                add_one(sums, spots + i * SPOT_SIZE, values + i * A_SIZE)
+                found &= found - 1
+
+
+def pack(args, room, source, keys, columns, inner):
+    """Outputs that are not neighbours in memory, and their keys, one behind the other."""
+    to, to_keys, size = room + word(args, AT_WIDE), room + word(args, AT_QUEUE), word(args, KEY_SIZE)
+    for w in range(columns):
         for c in range(inner):
-            target = place(places, keys + c * k_step, base, offset)
-            if 0 <= target and target < count:
-                at = sums + (target * inner + c) * A_SIZE
-                put_a(at, add(get_a(at), get_x(source + c * x_step)))
-        base += base_column
-        source += x_column
-        keys += k_column
+            copy_x(to, source + w * word(args, X_W) + c * word(args, X_I))
+            key = keys + w * word(args, K_W) + c * word(args, K_I)
+            if size == 1:
+                copy_1(to_keys, key)
+            elif size == 4:
+                copy_4(to_keys, key)
+            else:
+                copy_8(to_keys, key)
+            to += X_SIZE
+            to_keys += size
 
 
-def add_together(args, planes, source, keys, base, first, last, offset, count, sums):
-    """The same for two or four planes at once: neighbouring outputs often choose one element, and each would wait for the sum of the one before."""
-    places = word(args, PLACES_TABLE)
-    x_column, k_column, base_column = word(args, X_W), word(args, K_W), word(args, BASE_W)
-    x_plane, k_plane, sums_plane = word(args, X_G), word(args, K_G), word(args, SPAN)
-    base += first * base_column - offset
-    source += first * x_column
-    keys += first * k_column
-    second, third, fourth = sums + sums_plane, sums + 2 * sums_plane, sums + 3 * sums_plane
-    for _ in range(first, last):
-        add_output(places, source, keys, base, offset, count, sums)
-        add_output(places, source + x_plane, keys + k_plane, base, offset, count, second)
-        if planes > 2:
-            add_output(places, source + 2 * x_plane, keys + 2 * k_plane, base, offset, count, third)
-            add_output(places, source + 3 * x_plane, keys + 3 * k_plane, base, offset, count, fourth)
-        base += base_column
-        source += x_column
-        keys += k_column
+def add_outputs(args, room, sums, source, keys, line, offset, count, inner):
+    """All outputs of a line of the table of blocks; `offset` and `count` say which elements of the plane the block holds."""
+    most = word(args, RUN)
+    for od in range(word(line, 2), word(line, 3)):
+        for oh in range(word(line, 4), word(line, 5)):
+            for first in range(word(line, 6), word(line, 7), most):
+                columns = min(most, word(line, 7) - first)
+                x = source + od * word(args, X_D) + oh * word(args, X_H) + first * word(args, X_W)
+                k = keys + od * word(args, K_D) + oh * word(args, K_H) + first * word(args, K_W)
+                base = offset
+                if word(args, PLACES_TABLE) > 8:
+                    base = word(args, BASE) + od * word(args, BASE_D) + oh * word(args, BASE_H)
+                    base += first * word(args, BASE_W) - offset * word(args, TILE_I)
+                if word(args, PACKED) == 0:
+                    pack(args, room, x, k, columns, inner)
+                    x, k = room + word(args, AT_WIDE), room + word(args, AT_QUEUE)
+                add_line(args, room, sums, x, k, base, columns * inner, count)
 
 
 def store_row(args, sums, y, columns, inner):
@@ -73,7 +164,7 @@ def store_row(args, sums, y, columns, inner):
     elif step != Y_SIZE or column != inner * Y_SIZE:
         n, runs = inner, columns
     for o in range(runs):
-        here, to = sums + o * n * A_SIZE, y + o * column
+        here, to = sums + o * word(args, TILE_I) * A_SIZE, y + o * column
         if step != Y_SIZE:
             for c in range(n):
                 put_y(to + c * step, get_a(here + c * A_SIZE))
@@ -96,7 +187,7 @@ def store_block(args, sums, y, begin, end, count, inner):
         for unit in range(begin, end):
             d = unit // word(args, SIZE_H)
             h = unit - d * word(args, SIZE_H)
-            here = sums + (unit - begin) * width * inner * A_SIZE
+            here = sums + (unit - begin) * width * word(args, TILE_I) * A_SIZE
             store_row(args, here, y + d * word(args, Y_D) + h * word(args, Y_H), width, inner)
 
 
@@ -118,41 +209,11 @@ def band(args, slot, first_item, last_item):
         source = word(args, X) + word(word(args, X_TABLE), entry) + g * word(args, X_G) + c * word(args, X_I)
         keys = word(args, K) + word(word(args, K_TABLE), entry) + g * word(args, K_G) + c * word(args, K_I)
         y = word(args, Y) + word(word(args, Y_TABLE), entry) + g * word(args, Y_G) + c * word(args, Y_I)
-        left = min(word(args, GROUP), word(args, OUTER) - g)
-        while left > 0:
-            planes = 1
-            if inner == 1 and left > 1:
-                planes = 4 if left > 3 else 2
-            for k in range(planes):
-                for i in range(0, count * inner, LANES):
-                    store_a(sums + k * word(args, SPAN) + i * A_SIZE, identity())
-            for od in range(word(line, 2), word(line, 3)):
-                for oh in range(word(line, 4), word(line, 5)):
-                    base = word(args, BASE) + od * word(args, BASE_D) + oh * word(args, BASE_H)
-                    x_row = source + od * word(args, X_D) + oh * word(args, X_H)
-                    k_row = keys + od * word(args, K_D) + oh * word(args, K_H)
-                    if planes > 1:
-                        add_together(
-                            args, planes, x_row, k_row, base, word(line, 6), word(line, 7), offset, count, sums
-                        )  # fmt: skip
-                    else:
-                        add_outputs(
-                            args, x_row, k_row, base, word(line, 6), word(line, 7), inner, offset, count, sums
-                        )
-            for k in range(planes):
-                store_block(
-                    args, sums + k * word(args, SPAN), y + k * word(args, Y_G), begin, end, count, inner
-                )
-            source += planes * word(args, X_G)
-            keys += planes * word(args, K_G)
-            y += planes * word(args, Y_G)
-            left -= planes
-
-
-def place(places, key, base, offset) -> "int":
-    """Where in the block the element is that an output chose: by the number of its tap if there is a table of `places`, else by its index, of so many bytes."""
-    if places > 8:
-        return base + word(places, get_tap(key))
-    if places == 4:
-        return get_index_4(key) - offset
-    return get_index(key) - offset
+        for _ in range(min(word(args, GROUP), word(args, OUTER) - g)):
+            for i in range(0, count * word(args, TILE_I), LANES):
+                store_a(sums + i * A_SIZE, identity())
+            add_outputs(args, room, sums, source, keys, line, offset, count, inner)
+            store_block(args, sums, y, begin, end, count, inner)
+            source += word(args, X_G)
+            keys += word(args, K_G)
+            y += word(args, Y_G)

@@ -9,7 +9,21 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from numbapool.kernels.llvm import F64, I1, I32, I64, Vec, call, const, is_fp, libdevice, like, on_gpu
+from numbapool.kernels.llvm import (
+    F64,
+    I1,
+    I32,
+    I64,
+    Vec,
+    call,
+    const,
+    has_feature,
+    is_fp,
+    libdevice,
+    like,
+    on_gpu,
+    overload,
+)
 
 
 def generic(emit, result=None):
@@ -207,7 +221,8 @@ both = generic(lambda b, signed, x, y: b.and_(x, y))
 
 
 def _bits_of(b, v):
-    return b.bitcast(v, like(v.type, I64 if getattr(v.type, "element", v.type) == F64 else I32))
+    wide = getattr(v.type, "element", v.type) in (F64, I64)
+    return b.bitcast(v, like(v.type, I64 if wide else I32))
 
 
 def _lesser_bits(compare):
@@ -231,6 +246,9 @@ def _any_of_bits(value):
 
 
 lesser_bits, lesser_unsigned_bits = _lesser_bits("icmp_signed"), _lesser_bits("icmp_unsigned")
+
+
+without_16_bits = generic(lambda b, signed, x: b.ashr(x, const(x.type, 16)))
 
 
 any_negative_zero = _any_of_bits(lambda width: -(1 << (width - 1)))
@@ -291,6 +309,86 @@ def _scan(backward):
 
 
 sums_to, sums_from = _scan(False), _scan(True)
+
+
+def _linked(b, t):
+    """Bit by bit, whether a lane has the same as the one before."""
+    n = t.type.count
+    before = b.shuffle_vector(t, t, ir.Constant(ir.VectorType(I32, n), [max(k - 1, 0) for k in range(n)]))
+    bits = ir.IntType(n)
+    return b.and_(b.bitcast(b.icmp_signed("==", t, before), bits), bits(-2))
+
+
+def _run_sums(longest):
+    def codegen(ctx, b, sig, args):
+        v, t = args
+        n, step, linked = v.type.count, 1, _linked(b, t)
+        while step < min(n, longest):
+            lanes = [k - step if k >= step else n for k in range(n)]
+            moved = b.shuffle_vector(v, const(v.type, 0), ir.Constant(ir.VectorType(I32, n), lanes))
+            mask = b.bitcast(linked, ir.VectorType(I1, n))
+            v = b.select(mask, emit_add(b, True, v, moved), v)
+            linked = b.and_(linked, b.shl(linked, linked.type(step)))
+            step *= 2
+        return v
+
+    @intrinsic
+    def run_sums(tc, v, t):
+        """Of every lane the sum of v over the lanes since t last changed, which may be so many."""
+        return v(v, t), codegen
+
+    return run_sums
+
+
+run_sums, run_sums_of_4 = _run_sums(64), _run_sums(4)
+
+
+@intrinsic
+def run_ends(tc, t):
+    """A word in which the bits of the last lanes of runs of equal ones are set."""
+
+    def codegen(ctx, b, sig, args):
+        linked = _linked(b, args[0])
+        ends = b.not_(b.lshr(linked, linked.type(1)))
+        return b.zext(ends, I64)
+
+    return types.int64(t), codegen
+
+
+def compresses():
+    """Whether lanes are brought together by an instruction."""
+    return has_feature("avx512f") and has_feature("avx512vl")
+
+
+@intrinsic
+def compressed(tc, v, bits):
+    """The lanes whose bits are set, one behind the other."""
+
+    def codegen(ctx, b, sig, args):
+        v, n = args[0], args[0].type.count
+        mask = b.bitcast(b.trunc(args[1], ir.IntType(n)), ir.VectorType(I1, n))
+        name = f"llvm.experimental.vector.compress.v{n}{overload(v.type.element)}"
+        fnty = ir.FunctionType(v.type, [v.type, mask.type, v.type])
+        fn = b.module.globals.get(name) or ir.Function(b.module, fnty, name)
+        return b.call(fn, [v, mask, const(v.type, 0)])
+
+    return v(v, types.int64), codegen
+
+
+@intrinsic
+def bits_in(tc, x):
+    """How many bits of a word are set."""
+    return types.int64(types.int64), lambda ctx, b, sig, args: call(b, "llvm.ctpop", I64, [args[0]])
+
+
+@intrinsic
+def trailing_zeros(tc, x):
+    """The number of the lowest bit that is set; there must be one."""
+
+    def codegen(ctx, b, sig, args):
+        return b.cttz(args[0], I1(1))
+
+    return types.int64(types.int64), codegen
 
 
 zip_low = _shuffle(lambda k, n: k // 2 + n * (k % 2))

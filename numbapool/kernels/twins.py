@@ -165,6 +165,42 @@ def _lesser_bits(kind):
 lesser_bits, lesser_unsigned_bits = _lesser_bits("i"), _lesser_bits("u")
 
 
+def without_16_bits(v):
+    return v >> 16
+
+
+def run_sums(v, t):
+    sums = v.copy()
+    for k in range(1, len(v)):
+        if t[k] == t[k - 1]:
+            sums[k] = sums[k] + sums[k - 1]
+    return sums
+
+
+run_sums_of_4 = run_sums
+
+
+def run_ends(t):
+    return sum(1 << k for k in range(len(t)) if k + 1 == len(t) or t[k] != t[k + 1])
+
+
+def compresses():
+    return False
+
+
+def compressed(v, bits):
+    chosen = v[[bool(bits >> k & 1) for k in range(len(v))]]
+    return np.concatenate([chosen, np.zeros(len(v) - len(chosen), v.dtype)])
+
+
+def bits_in(x):
+    return int(x).bit_count()
+
+
+def trailing_zeros(x):
+    return (x & -x).bit_length() - 1
+
+
 def any_negative_zero(v):
     return np.any((v == 0) & np.signbit(v))
 
@@ -372,4 +408,8 @@ def copier(dtype):
 
 
 def named_types(acc, end, key, lanes):
+    return {}
+
+
+def named_vectors(lanes, **names):
     return {}

@@ -225,3 +225,8 @@ def named_types(acc, end, key, lanes):
     if key:
         return {"acc": types.Tuple(vectors), "one": types.Tuple(scalars)} | common
     return {"acc": vectors[0], "one": scalars[0]} | common
+
+
+def named_vectors(lanes, **names):
+    """The same of vectors of these dtypes."""
+    return {name: Vec(scalar_type(dtype), lanes) for name, dtype in names.items()}
