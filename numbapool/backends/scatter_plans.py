@@ -9,7 +9,9 @@ import numpy as np
 from numbapool import dtypes
 from numbapool.backends import blocks
 from numbapool.backends.blocks import (
+    ALONG_BYTES,
     ITEM_BYTES,
+    NEAR_BYTES,
     Room,
     address,
     assemble,
@@ -90,6 +92,10 @@ def selecting(view, of, types, weights, key_item):
         )
     planes = len(view.tables[0])
     nbytes = size_of([planes, view.outer, units, unit, view.inner]) * y_item
+    if nbytes > NEAR_BYTES and (
+        view.inner > 1 or len(lines) > 1
+    ):  # of planes in one piece the hardware foresees what comes
+        fields |= {"FAR": ALONG_BYTES, "FAR_K": ALONG_BYTES * key_item // x_item}
     return assemble(kernel, fields, keep, planes * fields["GROUPS"] * tiles * len(lines), room, nbytes)
 
 

@@ -77,10 +77,14 @@ def stage(args, source, keys, table, base, n, count, spots, values) -> "int":
         word(args, JOINED),
         word(args, TILE_I),
     )
+    far, far_k = word(args, FAR), word(args, FAR_K)
     found = 0
     for i in range(0, n, LANES):
         left = min(n - i, LANES)
         at, dy = i * SPOT_SIZE, source + i * X_SIZE
+        if far:  # ask for what comes soon
+            prefetch(dy + far)
+            prefetch(keys + i * key_size + far_k)
         spot = spots_of(places, keys + i * key_size, left, table + at, base, count, tile)
         value = load_x(dy) if left == LANES else load_x_n(dy, left)
         if joined == 1:
@@ -111,8 +115,17 @@ def add_line(args, room, sums, source, keys, base, n, count):
         most, key = min(STAGE, n - j), keys + j * word(args, KEY_SIZE)
         found = stage(args, source + j * X_SIZE, key, table + j * SPOT_SIZE, base, most, count, spots, values)
         if COMPRESSES or word(args, JOINED) == 1:
-            for i in range(found):
-                add_one(sums, spots + i * SPOT_SIZE, values + i * A_SIZE)
+            # Four at a time; the last ones may be nothing, to the sum behind all.
+            store_spot(spots + found * SPOT_SIZE, splat_spot(count * word(args, TILE_I)))
+            store_a(values + found * A_SIZE, identity())
+            spot, value = spots + 0 * n, values + 0 * n
+            for _ in range((found + 3) // 4):
+                add_one(sums, spot, value)
+                add_one(sums, spot + SPOT_SIZE, value + A_SIZE)
+                add_one(sums, spot + 2 * SPOT_SIZE, value + 2 * A_SIZE)
+                add_one(sums, spot + 3 * SPOT_SIZE, value + 3 * A_SIZE)
+                spot += 4 * SPOT_SIZE
+                value += 4 * A_SIZE
         else:
             while found != 0:
                 i = trailing_zeros(found)
