@@ -316,6 +316,9 @@ def forward(
     results = (fields["TILE_W"] * fields["TILE_I"] + 4 * lanes) * max(y_item, key_item, acc)
     fields |= {"SPAN": span, "ROW_BYTES": row, "LINE_BYTES": row, "AT_ROW": room.take(row)}
     fields["AT_LINE"] = room.take(row and row + max(span, align(results)) + results)
+    if not w.regular and view.inner == 1 and w.least > 0 and bind.marks(types, channel):
+        fields["MORE"] = (w.sure or w.most) - fields["TAPS_W"]
+        fields["AT_MARKS"] = room.take(8 + 8 * (fields["PITCH"] // lanes + 1) * (1 + fields["MORE"]))
     if is_large:
         fields["AT_WIDE"] = room.take(row)
         fields["AT_PLACES"] = room.take(capacity * 8 if channel else 0)

@@ -125,7 +125,20 @@ def forward(
         return names
     names |= {n: getattr(p, n) for n in (*_MOVES, "fence")}
     names["store_y_past"] = p.past_storer(types.end, types.y, lanes)
+    names |= {"MARKS": False} | (_marking(p, lanes) if marks(types, channel) else {})
     return names | _at_once(p, reduction, types, channel, elements, lanes, names["merge"]) | _watch(p, reduction, types, channel, lanes)  # fmt: skip
+
+
+def marks(types, channel):
+    """Whether windows that do not slide, whose taps no byte tells, are taken out of a row by bits that say where they begin."""
+    from numbapool.kernels import primitives as p
+
+    return channel != "uint8" and all(p.compresses(dtypes.itemsize(n)) for n in (types.acc, channel) if n)
+
+
+def _marking(p, lanes):
+    common = {n: getattr(p, n) for n in ("store_some", "bits_in", "pick")}
+    return common | {"MARKS": True, "lanes_in": p.lanes_in_bits(lanes)}
 
 
 def _at_once(p, reduction, types, channel, elements, lanes, merge):
@@ -381,10 +394,10 @@ def selecting(types):
     lanes = scatter_lanes(types)
     names = forward(reductions.AVG, types, lanes=lanes)
     copiers = {f"copy_{size}": p.copier(f"uint{8 * size}") for size in (1, 4, 8)}
-    return names | copiers | {n: getattr(p, n) for n in ("mul", "sub", "pick", "ties", "lesser_unsigned_bits", "without_16_bits", "run_sums", "run_sums_of_4", "run_ends", "trailing_zeros", "compressed", "bits_in")} | {
+    return names | copiers | {n: getattr(p, n) for n in ("mul", "sub", "pick", "ties", "lesser_unsigned_bits", "without_16_bits", "run_sums", "run_sums_of_4", "run_ends", "trailing_zeros")} | {
         "TYPES": names["TYPES"] | p.named_vectors(lanes, spots="int32"),
         "NO_TAP": NO_TAP,
-        "COMPRESSES": p.compresses(),
+        "COMPRESSES": p.compresses(4),
         "PERMUTES": p.permutes(4),
         "permute_spot": p.permuter("int32", "int32", lanes),
         "STAGE": stage(),
@@ -416,7 +429,7 @@ def stage():
     """Outputs that find their sums at a time: as many as a word has bits where that is how they are told."""
     from numbapool.kernels import primitives as p
 
-    return 512 if p.compresses() else 64
+    return 512 if p.compresses(4) else 64
 
 
 def _factors(p, types, factors):

@@ -246,7 +246,7 @@ def sweep(
         taps_w = word(args, TAPS_W)
         if columns_table:
             wider = widen(row, wide, span, total, taps_w, inner)
-            by_table(args, columns_table, row, wider, line, span, groups, out_columns, inner)
+            by_table(args, room, columns_table, row, wider, line, span, groups, out_columns, needed, inner)
             wider, left, apart = line, 1, 0
         elif IDEMPOTENT:
             have = cover(row, wide, span, total, taps_w, step)

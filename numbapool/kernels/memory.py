@@ -9,6 +9,7 @@ from numbapool.kernels.llvm import (
     F16,
     F32,
     F64,
+    I1,
     I8,
     I32,
     I64,
@@ -368,3 +369,29 @@ def copier(dtype):
         return types.void(address, address), codegen
 
     return copy
+
+
+@intrinsic
+def store_some(tc, addr, v, bits):
+    """Store the lanes whose bits are set, one behind the other; what follows them, up to a whole vector, is lost."""
+
+    def codegen(ctx, b, sig, args):
+        at, v, bits = args
+        size = _bits(v.type.element)
+        lanes = min(v.type.count, 512 // size)  # LLVM 22 compresses vectors of several registers wrongly,
+        if lanes * size < 128:  # and at those of half a register it ends the process
+            raise NotImplementedError(f"lanes of a vector of {lanes * size} bits, one behind the other")
+        part = ir.VectorType(v.type.element, lanes)
+        name = f"llvm.experimental.vector.compress.v{lanes}{overload(part.element)}"
+        for first in range(0, v.type.count, lanes):
+            chosen = ir.Constant(ir.VectorType(I32, lanes), list(range(first, first + lanes)))
+            own = b.trunc(b.lshr(bits, I64(first)), ir.IntType(lanes)) if lanes < 64 else bits
+            mask = b.bitcast(own, ir.VectorType(I1, lanes))
+            fnty = ir.FunctionType(part, [part, mask.type, part])
+            fn = b.module.globals.get(name) or ir.Function(b.module, fnty, name)
+            _store(b, at, b.call(fn, [b.shuffle_vector(v, v, chosen), mask, const(part, 0)]))
+            count = call(b, "llvm.ctpop", own.type, [own])
+            at = b.add(at, b.mul(b.zext(count, I64) if lanes < 64 else count, I64(size // 8)))
+        return ctx.get_dummy_value()
+
+    return types.void(address, v, types.int64), codegen

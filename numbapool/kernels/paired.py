@@ -60,6 +60,15 @@ def push_1(row, span, i, acc):
     put_k(row + span + i * K_SIZE, acc[1])
 
 
+def push_some(row, span, i, acc, bits):
+    store_some(row + i * A_SIZE, acc[0], bits)
+    store_some(row + span + i * K_SIZE, acc[1], bits)
+
+
+def choose(mask, first, second) -> "second":
+    return pick(mask, first[0], second[0]), pick(mask, first[1], second[1])
+
+
 def nothing() -> "acc":
     return identity(), no_key()
 

@@ -378,11 +378,54 @@ def finish_row(
         keys += k_group
 
 
-def by_table(args, table, row, wide, out, span, groups, columns, inner):
+def mark_windows(args, room, table, columns, needed):
+    """Write down, as a bit for each element of a scratch row, where the windows that a table tells begin, and where those of so many more elements than the smallest do.
+
+    One word per vector for each; in front of them, whether there is a window at most at every element, in order.
+    """
+    marks, step, have = room + word(args, AT_MARKS), 1 + word(args, MORE), word(args, TAPS_W)
+    for i in range((needed + LANES - 1) // LANES * step):
+        set_word(marks, 1 + i, 0)
+    begin = word(table, START)
+    before, ordered = begin - 1, min(1, columns)
+    for _ in range(columns):
+        start, taps = word(table, START), word(table, STOP) - word(table, START)
+        if start <= before:
+            ordered = min(0, columns)
+        before = start
+        vector = (start - begin) // LANES
+        bit = 1 << (start - begin - vector * LANES)
+        for at in range(1 + vector * step, 1 + vector * step + max(taps - have, 0) + 1):
+            set_word(marks, at, word(marks, at) | bit)
+        table += 32
+    set_word(marks, 0, ordered)
+
+
+def by_marks(args, marks, row, wide, out, span, groups, needed):
+    """As `by_table` for all elements of a row, of which those where a window begins are stored."""
+    more, have, pitch = word(args, MORE), word(args, TAPS_W), word(args, PITCH)
+    for g in range(groups):
+        to, line = g * pitch, marks + 8
+        for i in range(g * pitch, g * pitch + needed, LANES):
+            acc = pull(wide, span, i, 0)
+            for t in range(more):
+                longer = merge(acc, pull(row, span, i + have + t, 0))
+                acc = choose(lanes_in(word(line, 1 + t)), longer, acc)
+            bits = word(line, 0)
+            push_some(out, span, to, acc, bits)
+            to += bits_in(bits)
+            line += 8 + 8 * more
+
+
+def by_table(args, room, table, row, wide, out, span, groups, columns, needed, inner):
     """Windows along W that a table tells: `columns` of them from the line `table` on, merged into the row `out`, one behind the other.
 
     `wide` holds the row's elements merged in runs of TAPS_W, the taps of the smallest window; the others take the rest from the row.
     """
+    marks = room + word(args, AT_MARKS)
+    if MARKS and word(args, AT_MARKS) and word(marks, 0):
+        by_marks(args, marks, row, wide, out, span, groups, needed)
+        return
     begin, have, pitch = word(table, START), word(args, TAPS_W), word(args, PITCH)
     for o in range(columns):
         first = word(table + o * 32, START) - begin
@@ -455,7 +498,7 @@ def sweep(
             watch(args, least, row, span, (groups - 1) * word(args, PITCH) + needed * inner)
         ready, left = row, word(args, TAPS_W)
         if columns_table:
-            by_table(args, columns_table, row, row, line, span, groups, out_columns, inner)
+            by_table(args, room, columns_table, row, row, line, span, groups, out_columns, needed, inner)
             ready, left = line, 1
         finish_row(
             args, ready, span, left, word(args, STEP_W), word(args, KEY_W), line, span,
@@ -532,6 +575,8 @@ def band(shared, slot, first_item, last_item):
         keys = word(args, K) + word(word(args, K_TABLE), entry) + g * word(args, K_G) + c * word(args, K_I)
         keys += keys_at(args, od, o, first)
         locate_columns(args, room, begin, needed, inner, groups)
+        if MARKS and columns_table and word(args, AT_MARKS):
+            mark_windows(args, room, columns_table, out_columns, needed)
         divisors = word(args, W_DIVISORS) + divided_from(o, first) * word(args, DIVISOR_STEP)
         sweep(
             args, room, room, source, row, span, left * inner, columns, needed, inner, groups,

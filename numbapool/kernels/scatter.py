@@ -93,8 +93,8 @@ def stage(args, source, keys, table, base, n, count, spots, values) -> "int":
             found += left
         elif COMPRESSES:
             ends = run_ends(spot)
-            store_spot(spots + found * SPOT_SIZE, compressed(spot, ends))
-            store_a(values + found * A_SIZE, compressed(sums_of(value, spot, joined), ends))
+            store_some(spots + found * SPOT_SIZE, spot, ends)
+            store_some(values + found * A_SIZE, sums_of(value, spot, joined), ends)
             found += bits_in(ends)
         else:
             store_spot(spots + at, spot)

@@ -355,24 +355,9 @@ def run_ends(tc, t):
     return types.int64(t), codegen
 
 
-def compresses():
-    """Whether lanes are brought together by an instruction."""
-    return has_feature("avx512f") and has_feature("avx512vl")
-
-
-@intrinsic
-def compressed(tc, v, bits):
-    """The lanes whose bits are set, one behind the other."""
-
-    def codegen(ctx, b, sig, args):
-        v, n = args[0], args[0].type.count
-        mask = b.bitcast(b.trunc(args[1], ir.IntType(n)), ir.VectorType(I1, n))
-        name = f"llvm.experimental.vector.compress.v{n}{overload(v.type.element)}"
-        fnty = ir.FunctionType(v.type, [v.type, mask.type, v.type])
-        fn = b.module.globals.get(name) or ir.Function(b.module, fnty, name)
-        return b.call(fn, [v, mask, const(v.type, 0)])
-
-    return v(v, types.int64), codegen
+def compresses(size):
+    """Whether lanes of `size` bytes are brought together by an instruction."""
+    return has_feature("avx512vl") and has_feature("avx512vbmi2" if size < 4 else "avx512f")
 
 
 @intrinsic

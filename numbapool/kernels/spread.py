@@ -117,7 +117,9 @@ def sweep(
                 lay_out(row, g * pitch + at, packed, g * pitch, span, columns, inner, up)
             summed = widen(row, wide, span, total, word(args, TAPS_W), step)
             if columns_table:
-                by_table(args, columns_table, row, summed, line, span, groups, out_columns, inner)
+                by_table(
+                    args, room, columns_table, row, summed, line, span, groups, out_columns, total, inner
+                )
                 summed = line
         weighed = weigh(args, summed, extra, span, h, keys, groups, out_columns, inner)
         finish_row(

@@ -184,13 +184,16 @@ def run_ends(t):
     return sum(1 << k for k in range(len(t)) if k + 1 == len(t) or t[k] != t[k + 1])
 
 
-def compresses():
-    return False
+def compresses(size):
+    return True
 
 
-def compressed(v, bits):
-    chosen = v[[bool(bits >> k & 1) for k in range(len(v))]]
-    return np.concatenate([chosen, np.zeros(len(v) - len(chosen), v.dtype)])
+def store_some(addr, v, bits):
+    _write(addr, v[[bool(bits >> k & 1) for k in range(len(v))]])
+
+
+def lanes_in_bits(lanes):
+    return lambda bits: np.array([bool(bits >> k & 1) for k in range(lanes)])
 
 
 def bits_in(x):

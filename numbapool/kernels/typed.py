@@ -215,6 +215,20 @@ def flags(lanes):
     return every
 
 
+def lanes_in_bits(lanes):
+    """`lanes_in(bits)`: the bits of a word as a mask."""
+
+    @intrinsic
+    def lanes_in(tc, bits):
+        def codegen(ctx, b, sig, args):
+            own = args[0] if lanes == 64 else b.trunc(args[0], ir.IntType(lanes))
+            return b.bitcast(own, ir.VectorType(I1, lanes))
+
+        return Vec(types.boolean, lanes)(types.int64), codegen
+
+    return lanes_in
+
+
 def named_types(acc, end, key, lanes):
     """The Numba types that templates name in annotations: an accumulator as a vector, as a scalar, and a finished vector."""
     scalars = [scalar_type(acc)] + ([scalar_type(key)] if key else [])

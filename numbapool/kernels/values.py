@@ -51,6 +51,14 @@ def push_1(row, span, i, acc):
     put_a(row + i * A_SIZE, acc)
 
 
+def push_some(row, span, i, acc, bits):
+    store_some(row + i * A_SIZE, acc, bits)
+
+
+def choose(mask, first, second) -> "second":
+    return pick(mask, first, second)
+
+
 def nothing() -> "acc":
     return identity()
 
