@@ -312,3 +312,14 @@ def test_runs_of_windows_that_look_alike():
             assert run >= 1 and not steps.any()
             if i + run < len(table):
                 assert ((table[i + run] - table[i + run - 1]) != [windows.pace, windows.pace, 0, 0]).any()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "uint8", "int16", "int32"])
+def test_uneven_windows_of_long_rows(dtype):
+    """Fewer results than elements, as many, and more, where windows begin twice at one element."""
+    for shape, size in (((3, 40, 70), (17, 33)), ((3, 5, 300), (5, 100)), ((2, 9, 1000), (4, 37)), ((2, 9, 100), (4, 99)), ((2, 9, 100), (4, 130)), ((70, 200), (30, 7))):  # fmt: skip
+        x = array(shape, dtype, "ties")
+        for op in ("avg", "max"):
+            check(f"adaptive_{op}_pool2d", x, size)
+        check("adaptive_max_pool2d", x, size, return_indices=True)
+        check("adaptive_avg_pool2d", x, size, where=array(shape, "bool"))

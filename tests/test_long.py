@@ -71,7 +71,7 @@ def test_dtype(dtype):
 
 def test_two_and_three_axes(monkeypatch):
     """Windows of several rows and planes, elements that end anywhere, masks that are broadcast; short ones, as long ones would take the reference minutes."""
-    monkeypatch.setattr(plans, "LONG", 8)
+    monkeypatch.setattr(plans, "LONG", 32)
     plans._form.cache_clear()
     plans.forward.cache_clear()
     try:
@@ -91,6 +91,22 @@ def test_two_and_three_axes(monkeypatch):
     finally:
         plans._form.cache_clear()
         plans.forward.cache_clear()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "int16"])
+def test_windows_of_some_vectors(dtype):
+    """From the columns on from which windows are read one by one, as many together as a vector has lanes, or what is left."""
+    for columns in 31, 32, 33, 64, 65, 100, 257:
+        for rows in 1, 2:
+            x = array((2, 3 * rows, 19 * columns + 5), dtype, "ties")
+            for op in ("max", "avg", "sum"):
+                check(f"{op}_pool2d", x, (rows, columns))
+            check("max_pool2d", x, (rows, columns), return_indices=True)
+            check("avg_pool2d", x, (rows, columns), (rows, columns // 2), where=mask(x.shape))
+    x = np.asfortranarray(array((3, 40, 300), dtype, "ties"))  # results that do not lie one behind the other
+    for op in ("max", "avg"):
+        check(f"{op}_pool2d", x, (40, 70), axes=(1, 2))
+        check(f"{op}_pool2d", np.swapaxes(x, 0, 2).copy(), (70, 40), axes=(0, 1))
 
 
 def test_tables_on_demand(monkeypatch):

@@ -17,6 +17,7 @@ from numbapool.backends.blocks import (
     assemble,
     count_items,
     divisors_along,
+    divisors_of,
     kernel_name,
     key_steps,
     look_ahead,
@@ -35,7 +36,7 @@ from numbapool.backends.blocks import (
 from numbapool.kernels import block, build
 from numbapool.layout import Canonical, canonical, without_columns
 from numbapool.reductions import ALL, Types
-from numbapool.windows import Windows
+from numbapool.windows import MANY, Windows
 
 TALL = 8  # rows from which overlapping windows go through the queue
 BROAD = 8  # columns from which windows are doubled
@@ -44,7 +45,7 @@ HALF_ROUNDINGS = 512  # the same where x is a half, whose own rounding is 2^13 t
 MOST_PLACES = 254  # taps that a byte can number, with one value left for none
 MOST_LISTED = 4096  # rows of a window that are read one after the other
 WHOLE_RUN = 16  # neighbours from which planes with one window are read as a whole
-LONG = 16384  # columns from which windows are read one by one, rather than from a scratch row
+LONG = 256  # bytes from which rows of windows are read one by one, rather than from a scratch row: four vectors; half if a window has but one
 OFTEN = 4  # times that they may read an element
 
 
@@ -373,17 +374,19 @@ def _runs(view, roles, shape, axes, strides, x_name, keyed, signed):
 
 def _are_long(view, roles, axes, shape, x_name, keyed, elements, signed):
     """Whether windows have so many columns, and so few of them in common, that each is read by itself."""
-    if view.inner > 1 or max(roles[2].most, 1) < LONG or any(v.step > 1 for v in roles):
+    item = dtypes.itemsize(x_name)
+    least = min(LONG // item, 64) // (1 if roles[0].most * roles[1].most > 1 else 2)
+    if view.inner > 1 or roles[2].most < least or any(v.step > 1 or v.count > MANY for v in roles):
         return False
     beside = [1] * elements.where + [dtypes.itemsize(elements.weights or "bool")] * bool(elements.weights)
-    if view.steps[0][3] != dtypes.itemsize(x_name):
+    if view.steps[0][3] != item:
         return False
-    if any(steps[3] not in (0, item) for steps, item in zip(view.steps[3:], beside, strict=True)):
+    if any(steps[3] not in (0, own) for steps, own in zip(view.steps[3:], beside, strict=True)):
         return False
     if (keyed or signed) and (keyed == "places" or key_steps(view, axes, [shape[a] for a in axes])[2] != 1):
         return False
     most = OFTEN * size_of([v.size for v in roles])
-    if size_of([v.count for v in roles]) * LONG > 2 * most:
+    if size_of([v.count for v in roles]) * least > 2 * most:
         return False  # windows at the ends are no less than half of those inside
     return size_of([int(np.sum(v.table[:, block.STOP] - v.table[:, block.START])) for v in roles]) <= most
 
@@ -394,27 +397,35 @@ def _role(view, roles, axis):
 
 def _long(kernel, form, lanes, letters, axes, shape, key_item, saved, divisor):
     """The plan of a kernel that reads long windows one by one; `letters` name the arrays of the view."""
-    view, types = form.view, form.types
-    tables = [v.table for v in form.roles]
-    divisors = tables[2][:, block.EXTENT].astype(types.end)
+    view, roles, types = form.view, form.roles, form.types
+    tables, counts = [v.table for v in roles], [v.count for v in roles]
+    x_item = dtypes.itemsize(types.x)
+    extents = tables[2][:, block.EXTENT]
     if divisor is not None:
         tables[:2] = (with_column(t, block.EXTENT, 1) for t in tables[:2])
-        divisors[:] = divisor
+        extents = np.full(counts[2], divisor)
+    divisors = divisors_of(extents, types, 1, lanes)
     steps = key_steps(view, axes, [shape[a] for a in axes])
+    window = max(size_of([v.size for v in roles]) * x_item // size_of(counts), 1)
+    tile = min(max(ITEM_BYTES // window, 1), lanes, counts[2])
     fields = {
-        "OUTER": view.outer, "OUT_D": len(tables[0]), "OUT_H": len(tables[1]), "OUT_W": len(tables[2]), "D_TABLE": address(tables[0]), "H_TABLE": address(tables[1]),
+        "OUTER": view.outer, "OUT_D": counts[0], "OUT_H": counts[1], "OUT_W": counts[2], "TILE_W": tile, "TILES_W": -(-counts[2] // tile), "D_TABLE": address(tables[0]), "H_TABLE": address(tables[1]),
         "W_TABLE": address(tables[2]), "W_DIVISORS": address(divisors), "KEY_D_STEP": steps[0], "KEY_H_STEP": steps[1], "TILE_I": 1,
     }  # fmt: skip
     for letter in "MV":
         fields[f"{letter}_TABLE"] = address(
             view.tables[0]
         )  # of an array that is not there; any table will do
-    set_strides(fields, view, letters, dtypes.itemsize(types.x), {})
+    set_strides(
+        fields, view, letters, x_item, {"Y": dtypes.itemsize(types.y)} | ({"K": key_item} if saved else {})
+    )
     if not saved:
         fields |= {f"K_{role}": 0 for role in "GDHWI"}
-    room = _room(fields, types, lanes, dtypes.itemsize(types.acc), key_item)
-    items = len(view.tables[0]) * view.outer * size_of([len(t) for t in tables])
-    nbytes = size_of(shape) * dtypes.itemsize(types.x)
+    room = _room(fields, types, lanes, max(map(dtypes.itemsize, (types.acc, types.y))), key_item)
+    items = len(view.tables[0]) * view.outer * counts[0] * counts[1] * fields["TILES_W"]
+    nbytes = size_of(shape) * x_item
+    if nbytes > blocks.NEAR_BYTES:
+        fields |= {"ALONG": blocks.PAGE // x_item, "FAR": blocks.ALONG_BYTES}
     return assemble(kernel, fields, [tables, divisors, view.tables], items, room, nbytes, view.axes)
 
 
