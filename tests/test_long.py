@@ -1,4 +1,4 @@
-"""Windows of many thousand columns, which are read one by one, and very many windows, whose tables are not made."""
+"""Windows of many columns, which are read one by one, and very many windows, whose tables are not made."""
 
 import numpy as np
 import pytest

@@ -81,6 +81,26 @@ def test_gradients_that_do_not_lie_in_order(scattered):
             check("max_pool2d", (30, 40, 5), *window, dy=layout, axes=(0, 1))
 
 
+def test_gradients_of_one_column(scattered):
+    """Whose columns may be any distance apart."""
+    for shape, kernel in ((2000, 5), (7, 5)), ((3, 40, 5), (7, 5)), ((3, 40, 5), (9, 5)), ((9, 7, 1), (2, 1)):
+        for layout in (lambda dy: np.ascontiguousarray(dy.swapaxes(-1, -2)).swapaxes(-1, -2), lambda dy: np.broadcast_to(dy[:1], dy.shape), lambda dy: np.repeat(dy, 3, -2)[..., ::3, :]):  # fmt: skip
+            check("max_pool2d", shape, kernel, 1, dy=layout)
+
+
+def test_axes_of_one_tap(scattered):
+    """Which add nothing to the number of a tap, however far apart their taps would be."""
+    for kernel, padding, dilation in (
+        ((7, 7, 2), ((3, 3), (3, 3), (0, 1000)), (1, 1, 1000)),
+        ((7, 2, 7), ((3, 3), (0, 1000), (3, 3)), (1, 1000, 1)),
+        ((2, 7, 5), ((0, 1000), (3, 3), (2, 2)), (1000, 1, 1)),
+        ((1, 7, 5), 0, 1),
+        ((3, 1, 7), 0, 1),
+        ((5, 5, 1), 0, 1),
+    ):
+        check("max_pool3d", (9, 14, 15), kernel, 1, padding, dilation)
+
+
 def test_windows_without_elements(scattered):
     """What has chosen nothing is added nowhere."""
     x = np.full((2, 12, 13), np.nan, "f4")

@@ -45,8 +45,9 @@ HALF_ROUNDINGS = 512  # the same where x is a half, whose own rounding is 2^13 t
 MOST_PLACES = 254  # taps that a byte can number, with one value left for none
 MOST_LISTED = 4096  # rows of a window that are read one after the other
 WHOLE_RUN = 16  # neighbours from which planes with one window are read as a whole
-LONG = 256  # bytes from which rows of windows are read one by one, rather than from a scratch row: four vectors; half if a window has but one
-OFTEN = 4  # times that they may read an element
+LONG = 256  # bytes from which rows of windows are read one by one, rather than from a scratch row: four vectors, for sums 64 elements; half if a window has but one
+OFTEN = 4  # times that they may read an element, if they are as many times as long
+SOMEWHAT = 9 / 8  # the same of any
 
 
 def key_kind(windows):
@@ -109,7 +110,9 @@ def _form(
     paired = bool(reduction.mean and elements) or reduction.scaled(x_name)
     channel = types.end if paired else {None: None, "places": "uint8", "positions": "int64"}[keyed]
     template = "whole" if runs else "large" if is_large else "rows"
-    if not (runs or apart) and _are_long(view, (d, h, w), axes, shape, x_name, keyed, elements, signed):
+    if not (runs or apart) and _are_long(
+        view, (d, h, w), axes, shape, x_name, reduction.selecting, keyed, elements, signed
+    ):
         template = "long"
     items = [dtypes.itemsize(n) for n in (x_name, types.y, channel if key else None) if n]
     if template == "rows" and not (beside or apart or (channel in bind.PAIRS and channel != types.acc)):
@@ -317,7 +320,9 @@ def forward(
     results = (fields["TILE_W"] * fields["TILE_I"] + 4 * lanes) * max(y_item, key_item, acc)
     fields |= {"SPAN": span, "ROW_BYTES": row, "LINE_BYTES": row, "AT_ROW": room.take(row)}
     fields["AT_LINE"] = room.take(row and row + max(span, align(results)) + results)
-    if not w.regular and view.inner == 1 and w.least > 0 and bind.marks(types, channel):
+    # By bits, a vector of columns costs about as much as a window does by its table.
+    often = view.inner == 1 and w.count * lanes >= w.size
+    if not w.regular and often and w.least > 0 and bind.marks(types, channel):
         fields["MORE"] = (w.sure or w.most) - fields["TAPS_W"]
         fields["AT_MARKS"] = room.take(8 + 8 * (fields["PITCH"] // lanes + 1) * (1 + fields["MORE"]))
     if is_large:
@@ -372,10 +377,12 @@ def _runs(view, roles, shape, axes, strides, x_name, keyed, signed):
     return (run, d, h, base, weights[:2]) if run >= WHOLE_RUN else None
 
 
-def _are_long(view, roles, axes, shape, x_name, keyed, elements, signed):
+def _are_long(view, roles, axes, shape, x_name, selects, keyed, elements, signed):
     """Whether windows have so many columns, and so few of them in common, that each is read by itself."""
     item = dtypes.itemsize(x_name)
-    least = min(LONG // item, 64) // (1 if roles[0].most * roles[1].most > 1 else 2)
+    least = (LONG // item if selects else min(LONG // item, 64)) // (
+        1 if roles[0].most * roles[1].most > 1 else 2
+    )
     if view.inner > 1 or roles[2].most < least or any(v.step > 1 or v.count > MANY for v in roles):
         return False
     beside = [1] * elements.where + [dtypes.itemsize(elements.weights or "bool")] * bool(elements.weights)
@@ -385,7 +392,8 @@ def _are_long(view, roles, axes, shape, x_name, keyed, elements, signed):
         return False
     if (keyed or signed) and (keyed == "places" or key_steps(view, axes, [shape[a] for a in axes])[2] != 1):
         return False
-    most = OFTEN * size_of([v.size for v in roles])
+    # What windows share is read again: a little always may be, more the longer windows are.
+    most = max(SOMEWHAT, min(roles[2].most * item / LONG, OFTEN)) * size_of([v.size for v in roles])
     if size_of([v.count for v in roles]) * least > 2 * most:
         return False  # windows at the ends are no less than half of those inside
     return size_of([int(np.sum(v.table[:, block.STOP] - v.table[:, block.START])) for v in roles]) <= most

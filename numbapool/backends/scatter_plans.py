@@ -24,7 +24,7 @@ from numbapool.kernels import build
 
 BLOCK_BYTES = 8 * 1024  # a block of accumulators stays in the first-level cache
 MOST_BLOCK_BYTES = 256 * 1024  # or at least in the second-level one
-TOGETHER_BYTES = 65 * 1024
+TALL_BLOCK_BYTES = 12 * 1024 * 1024  # or at most so much, where windows are tall and rows long
 NOWHERE = -(1 << 30)  # from any window, the place of no tap
 LINE_ELEMENTS = 4096  # of dy, which share the first-level cache with them
 
@@ -55,11 +55,12 @@ def selecting(view, of, types, weights, key_item):
     )
 
     packed = functools.partial(_are_packed, ((view.steps[1], x_item), (view.steps[2], key_item)), tile)
-    counts = _joined(lines, of, packed) if tiles == 1 and not flat else None
+    counts = _joined(lines, of, packed, tile) if tiles == 1 and not flat else None
+    joined = counts is not None
     if counts is None:
         counts = 1, 1, 1 if tiles > 1 else min(max(LINE_ELEMENTS // tile, 1), w.count)
     run, block = max(size_of(counts), 1), int(np.max(lines[:, 1] - lines[:, 0])) * unit * tile
-    fields |= {"RUN": run, "PACKED": packed((1, 1, run))}
+    fields |= {"RUN": run, "PACKED": joined or packed((1, 1, run))}
 
     spots = np.zeros(run * tile + lanes, np.int32)  # the last vector goes beyond the line
     keep = [lines, spots, view.tables]
@@ -85,16 +86,12 @@ def selecting(view, of, types, weights, key_item):
     room, stage = Room(), bind.stage() + lanes
     fields["AT_ROW"] = room.take((block + tile + 4 * lanes) * acc)
     fields["AT_PLACES"], fields["AT_LINE"] = room.take(stage * scatter.SPOT_SIZE), room.take(stage * acc)
-    if not fields["PACKED"]:
-        fields["AT_WIDE"], fields["AT_QUEUE"] = (
-            room.take(run * tile * x_item),
-            room.take(run * tile * key_item),
-        )
+    packs = 0 if fields["PACKED"] else run * tile
+    fields["AT_WIDE"], fields["AT_QUEUE"] = room.take(packs * x_item), room.take(packs * key_item)
     planes = len(view.tables[0])
     nbytes = size_of([planes, view.outer, units, unit, view.inner]) * y_item
-    if nbytes > NEAR_BYTES and (
-        view.inner > 1 or len(lines) > 1
-    ):  # of planes in one piece the hardware foresees what comes
+    # Of planes in one piece the hardware foresees what comes.
+    if nbytes > NEAR_BYTES and (view.inner > 1 or len(lines) > 1):
         fields |= {"FAR": ALONG_BYTES, "FAR_K": ALONG_BYTES * key_item // x_item}
     return assemble(kernel, fields, keep, planes * fields["GROUPS"] * tiles * len(lines), room, nbytes)
 
@@ -108,17 +105,18 @@ def _shared(w):
 def _lines(of, units, unit_bytes, flat):
     """The blocks of dx: of each its first unit and the one behind its last, and the windows that touch it, as (first, behind the last) of D, H and W.
 
-    A block stays in the first-level cache, but is large against what it shares with the next: those outputs are visited for both.
+    A block stays in the first-level cache if it is then large against what it shares with the next: those outputs are visited for both.
     """
     d, h, w = of
     shared = _shared(w) if flat else _shared(d) * h.size + _shared(h)
     most = max(BLOCK_BYTES // unit_bytes, min(8 * shared, MOST_BLOCK_BYTES // unit_bytes), 1)
     if not flat:
-        most = max(most, 4 * h.most)
-    # Blocks of whole planes along D, or of rows of one.
-    plane = units if flat or d.size == 1 else h.size
-    per, most = (units, most // plane * plane) if most >= plane else (plane, most)
-    most = -(-per // max(per // most, 1))
+        most = max(most, min(4 * h.most, TALL_BLOCK_BYTES // unit_bytes))
+    # Blocks of equally many whole planes along D, or rows of one.
+    plane = 1 if flat or d.size == 1 or most < h.size else h.size
+    per = h.size if not flat and d.size > 1 and plane == 1 else units
+    many = per // plane
+    most = -(-many // max(many // (most // plane), 1)) * plane
     firsts = np.add.outer(np.arange(0, units, per), np.arange(0, per, most)).ravel()
     lines = np.zeros((len(firsts), 8), np.int64)
     lines[:, 0] = firsts
@@ -136,24 +134,24 @@ def _lines(of, units, unit_bytes, flat):
 
 def _are_packed(arrays, tile, counts):
     """Whether so many outputs along D, H and W lie one behind the other in all arrays, given as (strides, size of an element)."""
-    return (
-        all(is_row(steps, [*counts, tile], item) for steps, item in arrays)
-        and size_of(counts) * tile <= LINE_ELEMENTS
-    )
+    return all(is_row(steps, [*counts, tile], item) for steps, item in arrays)
 
 
-def _joined(lines, of, packed):
-    """Make the outputs of a block one line, or those of each of its planes; their greatest counts along D, H and W, or None if they do not lie one behind the other."""
-    _d, h, w = of
+def _joined(lines, of, packed, tile):
+    """Make the outputs of a block one line, or those of each of its planes; their greatest counts along D, H and W, or None if they do not lie one behind the other, or are too many."""
+    _, h, w = of
     planes, rows = lines[:, 3] - lines[:, 2], lines[:, 5] - lines[:, 4]
-    most = int(np.max(rows, initial=0))
-    if np.all(rows == h.count) and packed(counts := (int(np.max(planes, initial=0)), most, w.count)):
-        lines[:, 7] = planes * rows * w.count
-        lines[:, 3] = lines[:, 2] + 1
-    elif packed(counts := (1, most, w.count)):
-        lines[:, 7] = rows * w.count
+    all_planes, all_rows = (int(np.max(n, initial=0)) for n in (planes, rows))
+    for counts in (all_planes, all_rows, w.count), (1, all_rows, w.count):
+        whole = counts[0] == 1 or np.all(rows == h.count)
+        if whole and size_of(counts) * tile <= LINE_ELEMENTS and packed(counts):
+            break
     else:
         return None
+    if counts[0] > 1:
+        rows = planes * rows
+        lines[:, 3] = lines[:, 2] + 1
+    lines[:, 7] = rows * w.count
     lines[:, 5] = lines[:, 4] + 1
     return counts
 
@@ -170,8 +168,8 @@ def _places(weights, sizes, steps, lanes):
     """Where the taps of a window are (see `kernels/scatter.py`): `weights` are what those along D, H, W, of these `sizes`, add to its number, `steps` what they are apart."""
     from numbapool.kernels import scatter
 
-    digits = sorted((int(k), int(step)) for k, step in zip(weights, steps, strict=True) if k)
-    (_, worth), *rest = digits
+    digits = sorted((int(k), int(step)) for k, n, step in zip(weights, sizes, steps, strict=True) if n > 1)
+    (_, worth), *rest = digits or [(1, 0)]
     radix, low, below = [worth], 1, worth
     for weight, worth in rest:
         # number // weight counts this digit and those above: what it adds, less what its carry took.

@@ -190,7 +190,7 @@ def whole(reduction, types, channel=None, saves=False, elements=reductions.ALL):
 
 
 def long(reduction, types, channel=None, saves=False, elements=reductions.ALL):
-    """Binding of the template for windows of very many columns."""
+    """Binding of the template for windows of many columns."""
     from numbapool.kernels import long as template
 
     names = whole(reduction, types, channel, saves, elements)
@@ -384,6 +384,7 @@ def summing(types, factors):
 
     names = forward(reductions.AVG, types) | {n: getattr(p, n) for n in ("zip_low", "zip_high", "div")}
     names["load_a_n"] = p.partial_loader(types.acc, types.acc, lanes_of(types, None), 0)
+    names["MARKS"] = False  # several windows of the gradient begin at one element
     return names | (_factors(p, types, factors) if factors else {})
 
 

@@ -197,7 +197,7 @@ def lanes_in_bits(lanes):
 
 
 def bits_in(x):
-    return int(x).bit_count()
+    return (int(x) & (1 << 64) - 1).bit_count()
 
 
 def trailing_zeros(x):
@@ -271,7 +271,7 @@ def word(base, i):
 
 
 def set_word(base, i, value):
-    _write(base + 8 * i, np.int64(value))
+    _write(base + 8 * i, np.uint64(int(value) & (1 << 64) - 1))
 
 
 def loader(stored, loaded, lanes):
