@@ -102,7 +102,8 @@ def test_axes_of_one_tap(scattered):
 
 
 def test_windows_without_elements(scattered):
-    """What has chosen nothing is added nowhere."""
+    """What has chosen nothing is added nowhere, nor are windows that lie beside all elements."""
+    check("max_pool3d", (2, 2, 1, 3), 2, 1, (2, 1, 1), (3, 2, 2))
     x = np.full((2, 12, 13), np.nan, "f4")
     x[:, 3:5, 2] = 1
     for window in (2,), (5, 1, 2), (9, 1, 4):

@@ -59,8 +59,8 @@ def selecting(view, of, types, weights, key_item):
     joined = counts is not None
     if counts is None:
         counts = 1, 1, 1 if tiles > 1 else min(max(LINE_ELEMENTS // tile, 1), w.count)
-    run, block = max(size_of(counts), 1), int(np.max(lines[:, 1] - lines[:, 0])) * unit * tile
-    fields |= {"RUN": run, "PACKED": joined or packed((1, 1, run))}
+    run, block = size_of(counts), int(np.max(lines[:, 1] - lines[:, 0])) * unit * tile
+    fields |= {"RUN": max(run, 1), "PACKED": joined or packed((1, 1, run))}
 
     spots = np.zeros(run * tile + lanes, np.int32)  # the last vector goes beyond the line
     keep = [lines, spots, view.tables]
