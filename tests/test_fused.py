@@ -64,6 +64,47 @@ def test_tiles(kernel, stride):
         check("max_pool2d", x, (2, kernel), (1, stride), (0, padding))
 
 
+@pytest.mark.parametrize("op", ["max", "avg"])
+@pytest.mark.parametrize("kernel", [2, 3, 5, 7])
+def test_two_rows_at_once(op, kernel):
+    """Which have all rows of x in common but two: any number of rows, tall windows and flat ones, rows further apart, and where they begin."""
+    for height in range(1, 9):
+        for tall, padding, dilation in (
+            (1, 0, 1),
+            (2, 1, 1),
+            (3, 0, 1),
+            (4, 2, 1),
+            (5, 2, 1),
+            (7, 3, 1),
+            (3, 2, 2),
+        ):
+            if height + 2 * padding > (tall - 1) * dilation:
+                for width in (kernel, 18, 35, 48):
+                    x = given("f4", 2, height, width)
+                    check(
+                        f"{op}_pool2d",
+                        x,
+                        (tall, kernel),
+                        1,
+                        (padding, kernel // 2),
+                        *[(dilation, 1)] * (op == "max"),
+                    )
+    for stride in (2, 3):  # as far apart as dilated taps
+        check("max_pool2d", given("f4", 2, 23, 40), (3, kernel), (stride, 1), (stride, 0), (stride, 1))
+
+
+def test_of_two_rows_at_once_the_first_zero_counts():
+    """In either of the rows, before or behind the first vector."""
+    for row in range(7):
+        for column in (0, 1, 20, 39):
+            x = np.full((1, 7, 40), -1, "f4")
+            x[0, row, column] = -0.0
+            x[0, row, min(column + 1, 39)] = 0.0
+            x[0, min(row + 1, 6), max(column - 1, 0)] = 0.0
+            for kernel in 3, 5, 7:
+                check("max_pool2d", x, kernel, 1, kernel // 2)
+
+
 def test_three_axes_and_orders():
     """Tall windows, of several planes, of an array in any order."""
     for shape, args in (

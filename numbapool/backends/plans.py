@@ -280,6 +280,8 @@ def forward(
         fields |= {f"K_{role}": 0 for role in "GDHWI"}
     spots = set_spots(fields, types, lanes)
     set_passes(fields, h.pace)
+    # Neighbouring rows of windows have all rows of x but two in common.
+    fields["TOGETHER"] = d.most == 1 and h.most > 1 and h.pace == h.step and fields["STRIDE"] == 1
     y_bytes = (
         nbytes
         * size_of([v.count for v in (d, h, w)])

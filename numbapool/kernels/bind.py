@@ -76,6 +76,7 @@ def forward(
         "D_SIZE": dtypes.itemsize(types.end),
         "K_SIZE": dtypes.itemsize(channel) if channel else 0,
         "IDEMPOTENT": reduction.selecting,
+        "TWO_ROWS": not channel,
         "JOINS": not elements.beside,
         "load_x": p.loader(types.x, types.acc, lanes),
         "load_x_2": p.spread_loader(types.x, types.acc, lanes),

@@ -4,7 +4,8 @@
 calls. A kernel here is a dozen helpers around one entry, so they are lowered with Numba's compiler into *one* module instead, made
 internal, and optimised together: a fifth of the time, and better inlining.
 
-A helper says with its annotation what it returns: nothing (void), `int`, or a name from the binding's `TYPES`.
+A helper says with its annotation what it returns: nothing (void), `int`, or a name from the binding's `TYPES`; "inline_" before it has the helper inlined wherever it
+is called, as no vector stays in its register over a call, which LLVM does not count.
 
 Templates know integers, ranges, tuples and primitives. Numba's own contexts know all of Python and NumPy as well, and to load that takes longer than to
 compile a kernel; they ask every NumPy function about every sum of two integers, and look for news whenever a primitive is typed.
@@ -117,12 +118,13 @@ class Primitive:
         self._numba_type_ = _Primitive(self)
 
 
-def _flags():
+def _flags(inline):
     flags = compiler.Flags()
     flags.error_model = "numpy"
     flags.no_compile = flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
     flags.no_rewrites = True
     flags.enable_pyobject = False
+    flags.forceinline = inline
     return flags
 
 
@@ -191,9 +193,9 @@ class _Pipeline(compiler.CompilerBase):
         return [manager]
 
 
-def _lower(function, args, result, library):
+def _lower(function, args, result, library, inline=False):
     return compiler.compile_extra(
-        target().typing_context, target(), function, args, result, _flags(), {},
+        target().typing_context, target(), function, args, result, _flags(inline), {},
         library=library, pipeline_class=_Pipeline,
     )  # fmt: skip
 
@@ -272,7 +274,7 @@ def helper(function, named_types):
 
     A straight-line function is emitted where it is called; any other is lowered into the caller's module, once per argument types.
     """
-    result = named_types(function.__annotations__.get("return"))
+    inline, result = named_types(function.__annotations__.get("return"))
     straight = _straight(function)
     lowered = {}
 
@@ -285,7 +287,7 @@ def helper(function, named_types):
                 return _trace(function, context, builder, sig.args, values, sig.return_type)
             if sig.args not in lowered:  # a helper belongs to one kernel, so to one library
                 lowered[sig.args] = _lower(
-                    function, sig.args, sig.return_type, context.active_code_library
+                    function, sig.args, sig.return_type, context.active_code_library, inline
                 ).fndesc
             return context.call_internal_no_propagate(builder, lowered[sig.args], sig, values)[1]
 
@@ -305,7 +307,7 @@ class _OfArguments:
 
 
 def resolver(table):
-    """annotation -> Numba type, or the rule that tells it: "same" and "second" as those arguments, "accs" an accumulator of the first one's shape."""
+    """annotation -> (whether to inline the helper, Numba type or the rule that tells it: "same" and "second" as those arguments, "accs" an accumulator of the first one's shape)."""
     rules = {
         "same": _OfArguments(lambda args: args[0]),
         "second": _OfArguments(lambda args: args[1]),
@@ -313,12 +315,13 @@ def resolver(table):
     }
 
     def named(annotation):
-        annotation = annotation.strip("'\"") if isinstance(annotation, str) else annotation
-        if annotation is None or annotation is inspect.Signature.empty:
-            return types.void
-        if annotation in (int, "int"):
-            return types.int64
-        return rules.get(annotation) or table[annotation]
+        if annotation in (None, inspect.Signature.empty):
+            return False, types.void
+        annotation = getattr(annotation, "__name__", annotation).strip(
+            "'\""
+        )  # quoted twice where annotations are postponed
+        name = annotation.removeprefix("inline_")
+        return name != annotation, rules.get(name) or table.get(name) or {"int": types.int64}[name]
 
     return named
 

@@ -13,7 +13,7 @@ from numbapool.kernels.rows import *
 TEMPLATE = True
 
 
-def merged_n(taps, count, source, n) -> "acc":
+def merged_n(taps, count, source, n) -> "inline_acc":
     """As `merged`, at most n columns, which may be none."""
     acc = nothing()
     if n > 0:
@@ -22,6 +22,13 @@ def merged_n(taps, count, source, n) -> "acc":
         for t in range(1, count):
             acc = merge_later(acc, tap_n(source + word(taps, 2 * t), n, word(taps, 2 * t + 1)))
     return acc
+
+
+def merged_most(taps, count, source, a, b, c, at, n) -> "inline_acc":
+    """As `merged`, if there are as many columns."""
+    if n >= LANES:
+        return merged(taps, count, source, a, b, c, at)
+    return merged_n(taps, count, source + at, n)
 
 
 def put(past, y, keys, i, n, acc, divisor):
@@ -47,14 +54,8 @@ def two_apart(args, taps, count, source, columns, last, y, keys, n, window, key,
         if asks:
             ask_for_new(args, taps, count, source, 2 * i, columns)
             ask_for_new(args, taps, count, source, 2 * i + LANES, columns)
-        if left >= LANES:
-            low = merged(taps, count, source, a, b, c, at)
-        else:
-            low = merged_n(taps, count, source + at, left)
-        if left >= 2 * LANES:
-            high = merged(taps, count, source, a, b, c, at + LANES * X_SIZE)
-        else:
-            high = merged_n(taps, count, source + at + LANES * X_SIZE, left - LANES)
+        low = merged_most(taps, count, source, a, b, c, at, left)
+        high = merged_most(taps, count, source, a, b, c, at + LANES * X_SIZE, left - LANES)
         least = noticed(least, noticed(low, high))
         near, far = shuffled(low, high, evens), shuffled(low, high, odds)
         if window > 2:
@@ -69,31 +70,62 @@ def two_apart(args, taps, count, source, columns, last, y, keys, n, window, key,
 def one_apart(args, taps, count, source, columns, last, y, keys, n, window, key, rows, divisors) -> "acc":
     """The same for windows of two, three, five or seven columns whose middles are neighbours; as many lanes of `last` as lie left of a middle are columns before."""
     a, b, c = source + word(taps, 0), source + word(taps, 2), source + word(taps, 4)
-    if columns >= LANES:
-        here = merged(taps, count, source, a, b, c, 0)
-    else:
-        here = merged_n(taps, count, source, columns)
+    here = merged_most(taps, count, source, a, b, c, 0, columns)
     least, past, asks = here, goes_past(args, y), word(args, ALONG)
     for i in range(0, n, LANES):
-        at, left = (i + LANES) * X_SIZE, columns - i - LANES
         if asks:
             ask_for_new(args, taps, count, source, i, columns)
-        if left >= LANES:
-            after = merged(taps, count, source, a, b, c, at)
-        else:
-            after = merged_n(taps, count, source + at, left)
+        at = i + LANES
+        after = merged_most(taps, count, source, a, b, c, at * X_SIZE, columns - at)
         least = noticed(least, after)
-        if window == 3:
-            acc = three(last, here, after, key)
-        elif window == 5:
-            acc = five(last, here, after, key)
-        elif window == 7:
-            acc = seven(last, here, after, key)
-        else:
-            acc = merge(here, in_column(shuffled(here, after, moved_down), key))
+        acc = along(window, last, here, after, key)
         put(past, y, keys, i, n, acc, divisor_from(rows, divisors + i * D_SIZE))
         last, here = here, after
     return least
+
+
+def merged_twice(taps, count, source, a, b, c, below, at, n) -> "inline_accs_2":
+    """The rows of a vector of columns, and those from the second on with the one `below`; at most n columns."""
+    shared = merged_most(taps + 16, count - 1, source, a, b, c, at, n)
+    first = source + word(taps, 0) + at
+    if n >= LANES:
+        return merge_later(tap(first, 0), shared), merge_later(shared, tap(below + at, 0))
+    n = max(n, 0)
+    return merge_later(tap_n(first, n, 0), shared), merge_later(shared, tap_n(below + at, n, 0))
+
+
+def two_rows(
+    args, taps, count, source, columns, last, last_below, y, keys, n, window, rows, divisors
+) -> "acc":
+    """As `one_apart` for two rows of windows, which have all rows of x but the first and the last one in common: these are merged once. Nothing is saved beside values."""
+    a, b, c = source + word(taps, 2), source + word(taps, 4), source + word(taps, 6)
+    below, y_below = source + word(taps, 2 * count - 2) + word(args, X_PASS), y + word(args, Y_PASS)
+    past, past_below, asks = goes_past(args, y), goes_past(args, y_below), word(args, ALONG)
+    here, here_below = merged_twice(taps, count, source, a, b, c, below, 0, columns)
+    least = noticed(here, here_below)
+    for i in range(0, n, LANES):
+        if asks:
+            ask_for_new(args, taps, count, source, i, columns)
+            ask_for_new(args, taps, count, source + word(args, X_PASS), i, columns)
+        at = i + LANES
+        after, after_below = merged_twice(taps, count, source, a, b, c, below, at * X_SIZE, columns - at)
+        least = noticed(least, noticed(after, after_below))
+        divisor = divisor_from(rows, divisors + i * D_SIZE)
+        put(past, y, keys, i, n, along(window, last, here, after, 0), divisor)
+        put(past_below, y_below, keys, i, n, along(window, last_below, here_below, after_below, 0), divisor)
+        last, last_below, here, here_below = here, here_below, after, after_below
+    return least
+
+
+def along(window, last, here, after, key) -> "second":
+    """Windows along W whose middles are the columns `here`."""
+    if window == 3:
+        return three(last, here, after, key)
+    if window == 5:
+        return five(last, here, after, key)
+    if window == 7:
+        return seven(last, here, after, key)
+    return merge(here, in_column(shuffled(here, after, moved_down), key))
 
 
 def three(last, here, after, key) -> "acc":
@@ -120,12 +152,14 @@ def seven(last, here, after, key) -> "acc":
 
 def columns_before(taps, count, source, columns, n) -> "acc":
     """The first n of `columns` columns, at most three, in the last n lanes."""
+    if n == 0:
+        return nothing()
     first = merged_n(taps, count, source, min(n, columns))
     if n == 1:
         first = shuffled(first, first, moved_down)
     elif n == 2:
         first = shuffled(first, first, moved_down_2)
-    elif n > 2:
+    else:
         first = shuffled(first, first, moved_down_3)
     return first
 
@@ -153,23 +187,38 @@ def sweep(
 ):
     """Output rows oh … last-1 of the planes of one item, those whose windows are alike in one pass."""
     window, stride, key = word(args, TAPS_W), word(args, STRIDE), word(args, KEY_W)
-    runs = word(args, RUNS)
+    runs, x_pass = word(args, RUNS), word(args, X_PASS)
     early = (window - 1) // 2 - at  # columns of x before the first window's middle
+    left = columns - early
     h = oh
     while h < last:
         count, h_line = list_taps(args, taps, od, h), word(args, H_TABLE) + h * 32
         rows = word(word(args, D_TABLE) + od * 32, EXTENT) * word(h_line, EXTENT)
         n = min(word(runs, h), last - h)
+        together = 0 * n
+        if TWO_ROWS and word(args, TOGETHER):
+            together = n // 2
         for g in range(groups):
             here = source + g * word(args, X_G)
             to = y + h * word(args, Y_H) + g * word(args, Y_G)
             to_keys = keys + h * word(args, K_H) + g * word(args, K_G)
-            for _ in range(n):
+            for _ in range(together):
                 ask_for_rows(args, taps, count, h_line, here, 1)
-                before = nothing()
-                if early > 0:
-                    before = columns_before(taps, count, here, columns, early)
-                middle, left = here + early * X_SIZE, columns - early
+                ask_for_rows(args, taps, count, h_line, here + x_pass, 1)
+                before = columns_before(taps, count, here, columns, early)
+                below = columns_before(taps, count, here + x_pass, columns, early)
+                least = two_rows(
+                    args, taps, count, here + early * X_SIZE, left, before, below, to, to_keys, out_columns, window, rows, divisors
+                )  # fmt: skip
+                least = noticed(least, noticed(before, below))
+                watch_columns(args, least, taps, count, here, columns)
+                watch_columns(args, least, taps, count, here + x_pass, columns)
+                here += 2 * x_pass
+                to += 2 * word(args, Y_PASS)
+            for _ in range(n - 2 * together):
+                ask_for_rows(args, taps, count, h_line, here, 1)
+                before = columns_before(taps, count, here, columns, early)
+                middle = here + early * X_SIZE
                 if stride == 2:
                     least = two_apart(
                         args, taps, count, middle, left, before, to, to_keys, out_columns, window, key, rows, divisors
@@ -180,7 +229,7 @@ def sweep(
                     )  # fmt: skip
                 if count > 1:
                     watch_columns(args, noticed(least, before), taps, count, here, columns)
-                here += word(args, X_PASS)
+                here += x_pass
                 to += word(args, Y_PASS)
                 to_keys += word(args, K_PASS)
         h += n

@@ -104,7 +104,7 @@ def merge_rows(args, taps, count, source, row, span, at, n, least) -> "acc":
     return least
 
 
-def merged(taps, count, source, a, b, c, at) -> "acc":
+def merged(taps, count, source, a, b, c, at) -> "inline_acc":
     """All rows of a vector of columns, `at` bytes behind the first; the first three, nearly always all, without a loop, from a, b and c, which stores to y would make the compiler load again."""
     acc = tap(a + at, word(taps, 1))
     if count > 2:

@@ -236,9 +236,8 @@ def named_types(acc, end, key, lanes):
     last = scalar_type(end)
     masks = {"mask": Vec(types.boolean, lanes), "flag": types.boolean}
     common = {"end": Vec(last, lanes), "weight": Vec(last, lanes), "weight_1": last} | masks
-    if key:
-        return {"acc": types.Tuple(vectors), "one": types.Tuple(scalars)} | common
-    return {"acc": vectors[0], "one": scalars[0]} | common
+    acc, one = (types.Tuple(vectors), types.Tuple(scalars)) if key else (vectors[0], scalars[0])
+    return {"acc": acc, "accs_2": types.Tuple([acc, acc]), "one": one} | common
 
 
 def named_vectors(lanes, **names):
