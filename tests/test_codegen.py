@@ -13,20 +13,20 @@ SCRIPT = """
 import json, sys
 from numbapool import reductions
 from numbapool.backends.gradient_plans import Factors
-from numbapool.kernels import bind, build, fused, large, narrow, phases, rows, runs, spread
+from numbapool.kernels import bind, bind_gradients, build, fused, large, narrow, phases, rows, runs, spread, vectors
 
 def kernel(name, dtype, form, key):
     if form is spread:
         types = reductions.AVG.types(dtype, dtype, False)
         factors = Factors(reductions.Elements(where=True), sums=dtype) if name == "where" else Factors()
-        return build.assembly(form, bind.summing(types, factors), "test")
+        return build.assembly(form, bind_gradients.summing(types, factors), "test")
     if form in (phases, runs):
-        return build.assembly(form, bind.phases(reductions.AVG.types(dtype, dtype, False)), "test")
+        return build.assembly(form, bind_gradients.phases(reductions.AVG.types(dtype, dtype, False)), "test")
     reduction = getattr(reductions, name)
     types = reduction.types(dtype, None, form is large)
     if form is narrow:
         return build.assembly(form, bind.narrow(reduction, types, key), "test")
-    lanes = bind.fused_lanes(types) if form is fused else None
+    lanes = vectors.fused_lanes(types) if form is fused else None
     return build.assembly(form, bind.forward(reduction, types, key, lanes=lanes), "test")
 
 modules = {m.__name__.split(".")[-1]: m for m in (rows, large, fused, spread, narrow, phases, runs)}

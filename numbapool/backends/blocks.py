@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from numbapool import dtypes, threads
-from numbapool.kernels import block, build
+from numbapool.kernels import block, build, vectors
 from numbapool.windows import untouched
 
 ROW_BYTES = 32 * 1024  # a scratch row stays in the first-level cache
@@ -202,7 +202,7 @@ def _passes(runs, most):
 
 def set_spots(fields, types, lanes):
     """How windows that start several elements apart are taken out of two vectors of a scratch row by a permutation: the table of its lanes, or None."""
-    from numbapool.kernels import bind, primitives
+    from numbapool.kernels import primitives
 
     stride, inner = fields["STRIDE"], fields["TILE_I"]
     columns = min((2 * lanes // inner - 1) // stride + 1, lanes // inner)
@@ -215,7 +215,7 @@ def set_spots(fields, types, lanes):
         or not primitives.permutes(dtypes.itemsize(types.acc))
     ):
         return None
-    spots = np.zeros(lanes, bind.places_dtype(types))
+    spots = np.zeros(lanes, vectors.places_dtype(types))
     column, c = np.divmod(np.arange(columns * inner), inner)
     spots[: columns * inner] = column * stride * inner + c
     fields |= {"SPOTS": address(spots), "SPACED": columns * inner}

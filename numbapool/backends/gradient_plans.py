@@ -28,7 +28,7 @@ from numbapool.backends.blocks import (
     tiles,
 )
 from numbapool.backends.plans import HALF_ROUNDINGS, ROUNDINGS, forward
-from numbapool.kernels import block, build
+from numbapool.kernels import block, build, vectors
 from numbapool.layout import canonical
 from numbapool.reductions import ALL, AVG, Elements, Types
 from numbapool.windows import Windows
@@ -81,7 +81,7 @@ def summing(
 
     `beside` are the letters and byte strides of the arrays that `factors` are read from.
     """
-    from numbapool.kernels import bind, spread
+    from numbapool.kernels import bind_gradients, spread
 
     even = not mean or divisor is not None or all(w.even for w in windows)
     constant = 1.0
@@ -115,8 +115,8 @@ def summing(
             shared = constant if even else None
             return narrow_plans.summing(turned, of_dx, (d, h, w), types, shared, nbytes)
     name = kernel_name("avg", "spread", types, factors.name)
-    kernel = build.kernel(spread, lambda: bind.summing(types, factors), name)
-    lanes = bind.lanes_for(types.x, types.acc, types.y)
+    kernel = build.kernel(spread, lambda: bind_gradients.summing(types, factors), name)
+    lanes = vectors.lanes_for(types.x, types.acc, types.y)
     acc, x_item, y_item = (dtypes.itemsize(n) for n in (types.acc, types.x, types.y))
     fields, capacity = tiles(view, td, th, tw, acc, lanes, x_item, False)
     set_strides(fields, view, "YX" + "".join(letters), x_item, {"Y": y_item})
@@ -164,16 +164,16 @@ def _reversed(windows):
 @lru_cache(maxsize=512)
 def filling(shape, strides, x_name, axes, windows, dy_name, divisor, dy_strides):
     """The plan of the backward of a sum over whole planes, divided by this; None where a plane's elements do not lie one behind the other in memory."""
-    from numbapool.kernels import bind, fill
+    from numbapool.kernels import bind_gradients, fill
 
     view, roles = _backward_view(shape, strides, axes, windows, dy_strides, ())
     if not _is_onehot(view, roles, "positions", dtypes.itemsize(x_name)):
         return None
     types = AVG.types(dy_name, x_name, False)
-    kernel = build.kernel(fill, lambda: bind.fill(types), kernel_name("avg", "fill", types))
+    kernel = build.kernel(fill, lambda: bind_gradients.fill(types), kernel_name("avg", "fill", types))
     n = size_of([v.size for v in roles])
     fields, items = in_groups(view, "YX", n * dtypes.itemsize(x_name))
-    divisors = np.full(bind.lanes_of(types, None), divisor, types.end)
+    divisors = np.full(vectors.lanes_of(types, None), divisor, types.end)
     fields |= {"RUN": n, "W_DIVISORS": address(divisors)}
     return assemble(
         kernel, fields, [divisors, view.tables], items, Room(), size_of(shape) * dtypes.itemsize(x_name)
@@ -192,9 +192,9 @@ def _is_onehot(view, roles, key, item):
 
 
 def _onehot(view, n, types, key):
-    from numbapool.kernels import bind, onehot
+    from numbapool.kernels import bind_gradients, onehot
 
-    kernel = build.kernel(onehot, lambda: bind.onehot(types), kernel_name("any", "onehot", types))
+    kernel = build.kernel(onehot, lambda: bind_gradients.onehot(types), kernel_name("any", "onehot", types))
     plane = n * dtypes.itemsize(types.y)
     fields, items = in_groups(view, "YXK", plane)
     fields |= {"RUN": n, "PLACES_TABLE": key == "places"}

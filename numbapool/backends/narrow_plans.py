@@ -18,7 +18,7 @@ from numbapool.backends.blocks import (
     kernel_name,
     size_of,
 )
-from numbapool.kernels import block, build
+from numbapool.kernels import block, build, vectors
 from numbapool.reductions import AVG
 
 MOST_WORDS = 1024  # of a table, which shares the first-level cache with the planes
@@ -30,10 +30,10 @@ SCATTERED = 40  # outputs that could be scattered while a plane of no outputs is
 
 def fits(view, roles, types, rows):
     """Whether a call can be carried out so. `rows` has for each array of the view how many columns its rows have and the size of its elements."""
-    from numbapool.kernels import bind, primitives
+    from numbapool.kernels import primitives
 
     d, h, w = roles
-    most = 2 * bind.narrow_lanes(types)
+    most = 2 * vectors.narrow_lanes(types)
     widest = max(w.size, w.count) * view.inner
     lines = d.count * h.count * (HEAD + 2 * d.most * h.most)
     if (
@@ -53,21 +53,20 @@ def fits(view, roles, types, rows):
 
 def fits_rows(view, roles, types, rows):
     """Whether the gradient of a selecting reduction can be carried out so, and sooner than a scatter that adds each output: every window costs every vector of dx some."""
-    from numbapool.kernels import bind
 
     if not fits(view, roles, types, rows):
         return False
     d, h, w = roles
-    vectors = d.count * h.count * -(-w.count * view.inner // bind.narrow_lanes(types))
+    columns = -(-w.count * view.inner // vectors.narrow_lanes(types))
     outputs = size_of([v.size for v in roles]) * view.inner
-    return vectors * size_of([v.most for v in roles]) <= SCATTERED + outputs
+    return d.count * h.count * columns * size_of([v.most for v in roles]) <= SCATTERED + outputs
 
 
 def fits_flat(view, roles, of, types):
     """Whether planes of dy are of at most two vectors, and lie in memory as one row does; so do those of dx and the saved taps, the other arrays of the view."""
-    from numbapool.kernels import bind, primitives
+    from numbapool.kernels import primitives
 
-    lanes = bind.narrow_lanes(types)
+    lanes = vectors.narrow_lanes(types)
     dy, dx = ([*(getattr(v, n) for v in of), view.inner] for n in ("count", "size"))
     if size_of(dy) > 2 * lanes:
         return False
@@ -132,12 +131,11 @@ def selecting(view, roles, of, types, weights, nbytes):
 
 def flat(view, roles, of, types, weights, nbytes):
     """The same where planes are one row each."""
-    from numbapool.kernels import bind
 
-    lanes, inner = bind.narrow_lanes(types), view.inner
+    lanes, inner = vectors.narrow_lanes(types), view.inner
     count, size = (inner * size_of([getattr(v, n) for v in of]) for n in ("count", "size"))
     shape = -(-size // lanes), max(size_of([v.most for v in roles]), 1), lanes
-    spots, numbers = (np.full(shape, n, bind.places_dtype(types)) for n in (0, NO_NUMBER))
+    spots, numbers = (np.full(shape, n, vectors.places_dtype(types)) for n in (0, NO_NUMBER))
     for e, i in enumerate(np.ndindex(*(v.size for v in of))):
         covering = itertools.product(*map(_numbered, roles, of, i))
         for t, windows in enumerate(covering):
@@ -154,16 +152,15 @@ def flat(view, roles, of, types, weights, nbytes):
 
 
 def _chosen(types):
-    from numbapool.kernels import bind, chosen
+    from numbapool.kernels import bind_gradients, chosen
 
-    return build.kernel(chosen, lambda: bind.chosen(types), kernel_name("any", "chosen", types))
+    return build.kernel(chosen, lambda: bind_gradients.chosen(types), kernel_name("any", "chosen", types))
 
 
 def _merging(kernel, view, roles, types, lines, extents, key, nbytes):
-    from numbapool.kernels import bind
 
     # One per lane, whatever `inner`: rows are always divided by vectors.
-    divisors = divisors_of(np.repeat(extents, view.inner), types, 1, 2 * bind.narrow_lanes(types))
+    divisors = divisors_of(np.repeat(extents, view.inner), types, 1, 2 * vectors.narrow_lanes(types))
     fields = {"KEY_W": key, "W_DIVISORS": address(divisors)}
     places = {"SPOTS": _spots(roles[2], view.inner, types)}
     return _assembled(kernel, view, roles, types, lines, places, fields, nbytes, [divisors])
@@ -208,22 +205,20 @@ def _numbered(transposed, windows, i):
 
 def _spots(w, inner, types):
     """Which element of a row of x each tap of each element of a row of results falls on; the one behind the last is none."""
-    from numbapool.kernels import bind
 
     def elements(o):
         taps = dict(_taps(w, o))
         return [range(taps[t] * inner, (taps[t] + 1) * inner) if t in taps else none for t in range(w.most)]
 
-    none = [min(w.size * inner, 2 * bind.narrow_lanes(types) - 1)] * inner
+    none = [min(w.size * inner, 2 * vectors.narrow_lanes(types) - 1)] * inner
     return _per_lane(w, inner, types, none[0], elements)
 
 
 def _per_lane(w, inner, types, default, values):
     """A table of vectors (vector of a row of results, tap along W): ``values(o)`` are those of window o, per tap one or one per inner element."""
-    from numbapool.kernels import bind
 
-    lanes = bind.narrow_lanes(types)
-    table = np.full((max(w.most, 1), 2 * lanes), default, bind.places_dtype(types))
+    lanes = vectors.narrow_lanes(types)
+    table = np.full((max(w.most, 1), 2 * lanes), default, vectors.places_dtype(types))
     for o in range(w.count):
         for t, value in enumerate(values(o)):
             table[t, o * inner : (o + 1) * inner] = value

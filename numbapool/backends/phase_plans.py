@@ -18,7 +18,7 @@ from numbapool.backends.blocks import (
     set_strides,
     size_of,
 )
-from numbapool.kernels import block, build
+from numbapool.kernels import block, build, vectors
 
 BUDGET = (
     64 * 1024
@@ -45,12 +45,12 @@ def fits(view, of, items):
 
 def selecting(view, of, types, weights, nbytes):
     """The plan: `of` are the windows along D, H and W, `weights` what taps along them add to a number, `nbytes` is the size of dx."""
-    from numbapool.kernels import bind, phases
+    from numbapool.kernels import bind_gradients, phases
 
     d, h, w = of
-    lanes = bind.phase_lanes(types)
+    lanes = vectors.phase_lanes(types)
     acc = dtypes.itemsize(types.acc)
-    kernel = build.kernel(phases, lambda: bind.phases(types), kernel_name("any", "phases", types))
+    kernel = build.kernel(phases, lambda: bind_gradients.phases(types), kernel_name("any", "phases", types))
     h_table, lead = _phases(h, weights[1])
     w_table, margin = _phases(w, weights[2])
     td = d.transposed

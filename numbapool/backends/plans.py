@@ -33,7 +33,7 @@ from numbapool.backends.blocks import (
     tiles,
     with_column,
 )
-from numbapool.kernels import block, build
+from numbapool.kernels import block, build, vectors
 from numbapool.layout import Canonical, canonical, without_columns
 from numbapool.reductions import ALL, Types
 from numbapool.windows import MANY, Windows
@@ -89,7 +89,6 @@ def _form(
     apart,
     signs=False,
 ):
-    from numbapool.kernels import bind
 
     view = canonical(shape, axes, [strides, y_strides, key_strides, *beside], apart=apart)
     d, h, w = roles(view, axes, windows)
@@ -115,7 +114,7 @@ def _form(
     ):
         template = "long"
     items = [dtypes.itemsize(n) for n in (x_name, types.y, channel if key else None) if n]
-    if template == "rows" and not (beside or apart or (channel in bind.PAIRS and channel != types.acc)):
+    if template == "rows" and not (beside or apart or (channel in vectors.PAIRS and channel != types.acc)):
         rows = list(zip((w.size, w.count, w.count), items, strict=False))
         if narrow_plans.fits(view.of(*range(len(rows))), (d, h, w), types, rows):
             template = "narrow"
@@ -181,10 +180,11 @@ def _kernel(reduction, form, key, elements, apart):
 
 def _lanes(form):
     """Elements per vector of the kernels for rows."""
-    from numbapool.kernels import bind
 
     return (
-        bind.fused_lanes(form.types) if form.template == "fused" else bind.lanes_of(form.types, form.channel)
+        vectors.fused_lanes(form.types)
+        if form.template == "fused"
+        else vectors.lanes_of(form.types, form.channel)
     )
 
 
@@ -250,11 +250,11 @@ def forward(
         plan = narrow_plans.plan(kernel, view, form.roles, types, weights, divided, size_of(shape) * x_item)
         return replace(plan, doubtful=doubtful and d.most * h.most > 1)
     if form.runs:
-        lanes = bind.whole_lanes(reduction, types, channel, elements)
+        lanes = vectors.whole_lanes(reduction, types, channel, elements)
         plan = _whole(kernel, form, lanes, shape, y_item, key_item, bool(key), divisor)
         return replace(plan, doubtful=doubtful)
     if form.template == "long":
-        lanes = bind.whole_lanes(reduction, types, channel, elements)
+        lanes = vectors.whole_lanes(reduction, types, channel, elements)
         letters = "XYK" + "".join(beside)
         plan = _long(kernel, form, lanes, letters, axes, shape, key_item, bool(key), divisor)
         return replace(plan, doubtful=doubtful)

@@ -18,7 +18,7 @@ from numbapool.backends.blocks import (
     set_strides,
     size_of,
 )
-from numbapool.kernels import block, build
+from numbapool.kernels import block, build, vectors
 from numbapool.windows import MANY
 
 # Bytes of dy and saved taps that are asked again by the next element of a row of dx, and by the next row: they stay in the first- and the second-level cache.
@@ -38,14 +38,14 @@ def fits(view, of, items):
 
 def selecting(view, of, types, weights, nbytes):
     """The plan: `of` are the windows along D, H and W, `weights` what taps along them add to a number, `nbytes` is the size of dx."""
-    from numbapool.kernels import bind, runs
+    from numbapool.kernels import bind_gradients, runs
 
     d, h, w = of
-    lanes = bind.phase_lanes(types)
+    lanes = vectors.phase_lanes(types)
     while lanes > view.inner:  # no run may be shorter than a vector
         lanes //= 2
     kernel = build.kernel(
-        runs, lambda: bind.phases(types, lanes), kernel_name("any", "runs", types, f"x{lanes}")
+        runs, lambda: bind_gradients.phases(types, lanes), kernel_name("any", "runs", types, f"x{lanes}")
     )
     td, th, tw = (v.transposed for v in of)
     tables = [_numbered(v, weight) for v, weight in zip(of, weights, strict=True)]

@@ -20,7 +20,7 @@ from numbapool.backends.blocks import (
     set_strides,
     size_of,
 )
-from numbapool.kernels import build
+from numbapool.kernels import build, vectors
 
 BLOCK_BYTES = 8 * 1024  # a block of accumulators stays in the first-level cache
 MOST_BLOCK_BYTES = 256 * 1024  # or at least in the second-level one
@@ -31,11 +31,13 @@ LINE_ELEMENTS = 4096  # of dy, which share the first-level cache with them
 
 def selecting(view, of, types, weights, key_item):
     """The plan, or None if taps are too far apart: `view` is of dx, dy and the saved keys, which are taps, or indices of `key_item` bytes if there are no `weights`: what taps along D, H, W add to a number."""
-    from numbapool.kernels import bind, scatter
+    from numbapool.kernels import bind_gradients, scatter
 
     d, h, w = of
-    kernel = build.kernel(scatter, lambda: bind.selecting(types), kernel_name("any", "scatter", types))
-    lanes = bind.scatter_lanes(types)
+    kernel = build.kernel(
+        scatter, lambda: bind_gradients.selecting(types), kernel_name("any", "scatter", types)
+    )
+    lanes = vectors.scatter_lanes(types)
     acc, x_item, y_item = (dtypes.itemsize(n) for n in (types.acc, types.x, types.y))
 
     tile = min(view.inner, max(64, MOST_BLOCK_BYTES // (acc * w.size)))
@@ -83,7 +85,7 @@ def selecting(view, of, types, weights, key_item):
         keep.append(places)
     fields["SPOTS"] = address(spots)
 
-    room, stage = Room(), bind.stage() + lanes
+    room, stage = Room(), vectors.stage() + lanes
     fields["AT_ROW"] = room.take((block + tile + 4 * lanes) * acc)
     fields["AT_PLACES"], fields["AT_LINE"] = room.take(stage * scatter.SPOT_SIZE), room.take(stage * acc)
     packs = 0 if fields["PACKED"] else run * tile

@@ -11,7 +11,7 @@ import numpy as np
 from numbapool import dtypes, settings
 from numbapool.backends import blocks
 from numbapool.backends.cpu import empty, result_layout
-from numbapool.kernels import block, build
+from numbapool.kernels import block, build, vectors
 from numbapool.layout import canonical
 
 TILE_BYTES = 128  # of neighbouring inner elements that an item moves side by side
@@ -115,13 +115,13 @@ def _plan(backward, shape, strides, large, large_strides, axes, cells, item, key
     key_strides : tuple of int
         The indices: their dtype and strides.
     """
-    from numbapool.kernels import bind, unpool
+    from numbapool.kernels import bind_gradients, unpool
 
     # Indices count in the array's own order of axes, and so must we, or the last one would not win.
     view = canonical(shape, axes, [strides, large_strides, key_strides], ordered=True)
     kernel = build.kernel(
         unpool,
-        lambda: bind.unpool(item, key, backward),
+        lambda: bind_gradients.unpool(item, key, backward),
         f"unpool_{'gather' if backward else 'scatter'}_{8 * item}_{key}",
     )
     counts, sizes = ([1 if a < 0 else s[a] for a in view.axes] for s in (shape, large))
@@ -157,7 +157,6 @@ def _plan(backward, shape, strides, large, large_strides, axes, cells, item, key
 
 def _by_rows(view, cells, counts, sizes, item, key):
     """The fields and tables that the gradient needs where values went to the cells of their own windows; nothing where it cannot be done by rows."""
-    from numbapool.kernels import bind
 
     steps = [cells.get(a, 1) for a in view.axes]
     neighbours = all(s[3] == n for s, n in zip(view.steps, (item, item, dtypes.itemsize(key)), strict=True))
@@ -167,7 +166,7 @@ def _by_rows(view, cells, counts, sizes, item, key):
         return {}, []
     places, far = (sizes[1] * sizes[2], sizes[2]), view.steps[1][1:3]
     rows = np.array([[np.dot(at, far), np.dot(at, places)] for at in np.ndindex(*steps[:2])])
-    spots = np.arange(bind.unpool_lanes(f"uint{8 * item}"), dtype=key) * steps[2]
+    spots = np.arange(vectors.unpool_lanes(f"uint{8 * item}"), dtype=key) * steps[2]
     fields = {
         "LINES": blocks.address(rows),
         "LINE_COUNT": len(rows),

@@ -1,36 +1,18 @@
-"""What the free names of a template mean for one combination of reduction and element types."""
+"""What the free names of a template mean for one combination of reduction and element types: forward."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from numbapool import dtypes, reductions
-from numbapool.kernels import keyed, paired, planes, taken, values, watch
+from numbapool.kernels import double, keyed, paired, planes, taken, values, watch
+from numbapool.kernels.vectors import ADDED, PAIRS, lanes_of, narrow_lanes, places_dtype, whole_lanes, widens
 
 NOWHERE = 2**62  # int64 keys from here on: no element
 NO_TAP = 255
-ADDED = 64  # elements of float32 that are added in pairs until an eighth of them is left: three roundings
-PAIRS = ("float32", "float64")  # what accompanies a value is the other half of a pair, not a key
 
 
 _MOVES = ("moved_up", "moved_up_2", "moved_up_3", "moved_down", "moved_down_2", "moved_down_3")
-
-
-def lanes_for(*names):
-    """Elements per vector: two 64-byte registers of the widest type, one if all types are of one size; 64 at most."""
-    sizes = {dtypes.itemsize(n) for n in names}
-    return min((128 if len(sizes) > 1 else 64) // max(sizes), 64)
-
-
-def lanes_of(types, channel):
-    """Elements per vector of a kernel that loads, accumulates and stores these types; keys have no say."""
-    names = types.x, types.acc, types.y
-    return lanes_for(*names, channel) if channel in PAIRS else lanes_for(*names)
-
-
-def fused_lanes(types):
-    """Elements per vector where windows are merged in registers, of which three or four are in use at a time."""
-    return min(64 // max(dtypes.itemsize(n) for n in (types.x, types.acc, types.y)), 64)
 
 
 def functions(module):
@@ -64,8 +46,8 @@ def forward(
         from numbapool.kernels import primitives as p
 
     lanes = lanes or lanes_of(types, channel)
-    identity = _identity(reduction, types)
-    present = _marks(reduction, elements)
+    identity = identity_of(reduction, types)
+    present = tells_absent(reduction, elements)
     names = {
         "TYPES": p.named_types(types.acc, types.end, channel, lanes),
         "LANES": lanes,
@@ -100,9 +82,9 @@ def forward(
     names |= {"seen": taken.as_is, "seen_n": taken.as_is_of}
     names |= _finish(p, reduction, types, lanes, channel)
     if channel in PAIRS:
-        names |= functions(paired) | _pairs(p, channel, lanes)
+        names |= functions(double) | functions(paired) | _pairs(p, channel, lanes)
     elif channel:
-        names |= functions(keyed) | _keys(p, channel, lanes)
+        names |= functions(double) | functions(keyed) | _keys(p, channel, lanes)
         names |= {n: getattr(p, n) for n in ("ties", "less", "either", "both", "pick")}
         names |= {
             "beats": getattr(p, ("present_" if present else "") + reduction.beats),
@@ -196,19 +178,8 @@ def long(reduction, types, channel=None, saves=False, elements=reductions.ALL):
 
     names = whole(reduction, types, channel, saves, elements)
     if elements.beside:
-        return names | {"piece": template.piece_beside, "last_piece": template.last_piece_beside}
-    return names | {"piece": template.plain_piece, "last_piece": template.plain_last_piece}
-
-
-def widens(reduction, types, elements):
-    """Whether elements are widened to be added, so that a few may be added before: half the work, and a few roundings of those that are allowed."""
-    plain = reduction.merge == "add" and reduction.power is None and not elements
-    return plain and (types.x, types.acc) == ("float32", "float64") and types.y != "float64"
-
-
-def whole_lanes(reduction, types, channel, elements):
-    """Elements per vector where planes are read as a whole."""
-    return ADDED // 8 if widens(reduction, types, elements) else lanes_of(types, channel)
+        names |= {"piece": template.piece_beside, "last_piece": template.last_piece_beside}
+    return names
 
 
 def narrow(reduction, types, channel=None, saves=False, elements=reductions.ALL, shares=False):
@@ -223,83 +194,7 @@ def narrow(reduction, types, channel=None, saves=False, elements=reductions.ALL,
     return names
 
 
-def fill(types):
-    """Binding of the gradient of sums with one window a plane."""
-    from numbapool.kernels import primitives as p
-
-    return forward(reductions.AVG, types) | {"splat_a": p.splatter(types.acc, lanes_of(types, None))}
-
-
-def onehot(types):
-    """Binding of the gradient of selecting reductions with one window a plane."""
-    from numbapool.kernels import primitives as p
-
-    lanes = lanes_of(types, None)
-    return forward(reductions.AVG, types) | {
-        "add": p.add,
-        "get_tap": p.getter("uint8", "int64"),
-        "get_index": p.getter("int64", "int64"),
-        "pick": p.pick,
-        "ties": p.ties,
-        "splat_a": p.splatter(types.acc, lanes),
-        "splat_k": p.key_splatter("int64", lanes),
-        "lane_keys": p.lane_numberer("int64", lanes),
-    }
-
-
-def phases(types, lanes=None):
-    """Binding of the gradient of selecting reductions by phases: as many lanes as a register has bytes, for the taps, or `lanes`."""
-    from numbapool.kernels import primitives as p
-
-    lanes = lanes or phase_lanes(types)
-    return forward(reductions.SUM, types, lanes=lanes) | {
-        "add": p.add,
-        "pick": p.pick,
-        "ties": p.ties,
-        "zip_low": p.zip_low,
-        "zip_high": p.zip_high,
-        "load_x_n": p.partial_loader(types.x, types.acc, lanes, 0),
-        "no_key": p.constant("uint8", np.uint8(NO_TAP), lanes),
-        "load_k": p.loader("uint8", "uint8", lanes),
-        "load_k_n": p.partial_loader("uint8", "uint8", lanes, NO_TAP),
-        "store_k": p.storer("uint8", "uint8", lanes),
-        "splat_k": p.key_splatter("uint8", lanes),
-    }
-
-
-def phase_lanes(types):
-    """Elements per vector where saved taps are compared: four registers of values."""
-    return 256 // dtypes.itemsize(types.acc)
-
-
-def chosen(types):
-    """Binding of the gradient of selecting reductions for rows of at most two vectors."""
-    from numbapool.kernels import primitives as p
-
-    lanes, places = narrow_lanes(types), places_dtype(types)
-    return narrow(reductions.SUM, types) | {
-        "add": p.add,
-        "pick": p.pick,
-        "ties": p.ties,
-        "permute_k": p.permuter(places, places, lanes),
-        "load_k_n": p.partial_loader("uint8", places, lanes, 0),
-        "splat_place": p.key_splatter(places, lanes),
-    }
-
-
-def narrow_lanes(types):
-    """Elements per vector where lanes are permuted."""
-    from numbapool.kernels import primitives as p
-
-    return p.REGISTER // dtypes.itemsize(types.acc)
-
-
-def places_dtype(types):
-    """The dtype of the numbers of lanes where lanes are permuted."""
-    return f"uint{8 * dtypes.itemsize(types.acc)}"
-
-
-def _identity(reduction, types):
+def identity_of(reduction, types):
     """The accumulator of no element."""
     plain = (
         reduction.selecting and reduction.power is None
@@ -307,17 +202,17 @@ def _identity(reduction, types):
     return np.dtype(types.acc).type(reduction.identity(types.x if plain else types.acc))
 
 
-def _marks(reduction, elements):
+def tells_absent(reduction, elements):
     """Whether accumulators tell a NaN that was left out from no element at all."""
     return elements.omit and reduction.selecting and reduction.power is None
 
 
 def _elements(p, reduction, types, channel, elements, lanes):
     """What `elements` and norms change in how an element is taken, and a result finished."""
-    identity = _identity(reduction, types)
+    identity = identity_of(reduction, types)
     pairs = channel in PAIRS
     norm, omit = reduction.power is not None, elements.omit
-    present = _marks(reduction, elements)
+    present = tells_absent(reduction, elements)
     names = functions(taken) | {
         n: getattr(p, n)
         for n in ("pick", "isnan", "ties", "less", "both", "add", "mul", "div", "fabs", "known")
@@ -356,7 +251,7 @@ def _elements(p, reduction, types, channel, elements, lanes):
             names["merge_later"] = (
                 keyed.merge
             )  # what is masked has no key, and may stand in front of its equals
-        names |= _beside(p, types.end, elements, lanes)
+        names |= beside(p, types.end, elements, lanes)
     return names
 
 
@@ -379,93 +274,7 @@ def _norm(p, reduction, types, pairs, omit):
     return names | {"rint": p.rint}
 
 
-def summing(types, factors):
-    """Binding of the gradient of sums."""
-    from numbapool.kernels import primitives as p
-
-    names = forward(reductions.AVG, types) | {n: getattr(p, n) for n in ("zip_low", "zip_high", "div")}
-    names["load_a_n"] = p.partial_loader(types.acc, types.acc, lanes_of(types, None), 0)
-    names["MARKS"] = False  # several windows of the gradient begin at one element
-    return names | (_factors(p, types, factors) if factors else {})
-
-
-def selecting(types):
-    """Binding of the gradient of selecting reductions."""
-    from numbapool.kernels import primitives as p
-
-    lanes = scatter_lanes(types)
-    names = forward(reductions.AVG, types, lanes=lanes)
-    copiers = {f"copy_{size}": p.copier(f"uint{8 * size}") for size in (1, 4, 8)}
-    return names | copiers | {n: getattr(p, n) for n in ("mul", "sub", "pick", "ties", "lesser_unsigned_bits", "without_16_bits", "run_sums", "run_sums_of_4", "run_ends", "trailing_zeros")} | {
-        "TYPES": names["TYPES"] | p.named_vectors(lanes, spots="int32"),
-        "NO_TAP": NO_TAP,
-        "COMPRESSES": p.compresses(4),
-        "PERMUTES": p.permutes(4),
-        "permute_spot": p.permuter("int32", "int32", lanes),
-        "STAGE": stage(),
-        "load_x_n": p.partial_loader(types.x, types.acc, lanes, 0),
-        "load_tap": p.loader("uint8", "int32", lanes),
-        "load_tap_n": p.partial_loader("uint8", "int32", lanes, NO_TAP),
-        "load_index": p.loader("int32", "int32", lanes),
-        "load_index_n": p.partial_loader("int32", "int32", lanes, -1),
-        "load_wide_index": p.loader("int64", "int64", lanes),
-        "load_wide_index_n": p.partial_loader("int64", "int64", lanes, -1),
-        "load_spot": p.loader("int32", "int32", lanes),
-        "store_spot": p.storer("int32", "int32", lanes),
-        "get_spot": p.getter("int32", "int64"),
-        "splat_spot": p.key_splatter("int32", lanes),
-        "splat_wide": p.key_splatter("int64", lanes),
-        "to_spot": p.caster("int64", "int32", lanes),
-        "copy_x": p.copier(types.x),
-        "add": p.add,
-        "put_y": p.putter(types.end, types.y),
-    }  # fmt: skip
-
-
-def scatter_lanes(types):
-    """Elements per vector where outputs find their sums: no more than a register has, because LLVM compresses no others right."""
-    return min(fused_lanes(types), 16)
-
-
-def stage():
-    """Outputs that find their sums at a time: as many as a word has bits where that is how they are told."""
-    from numbapool.kernels import primitives as p
-
-    return 512 if p.compresses(4) else 64
-
-
-def _factors(p, types, factors):
-    from numbapool.kernels import factored
-
-    lanes, elements, sums = lanes_of(types, None), factors.elements, factors.sums
-    norm, omit = factors.power is not None, elements.omit
-    beside = functions(taken) | _beside(p, types.acc, elements, lanes) | functions(factored)
-    names = beside | {n: getattr(p, n) for n in ("mul", "div", "pick", "both", "either", "equal", "isnan", "isnumber", "less", "fabs", "with_sign")}  # fmt: skip
-    names |= {
-        "READS_X": norm or omit,
-        "E_SIZE": dtypes.itemsize(types.y),
-        "V_SIZE": dtypes.itemsize(elements.weights) if elements.weights else 1,
-        "zero": p.constant_like(types.acc, 0),
-        "identity_1": p.constant(types.acc, 0, None),
-        "passed": factored.where_known if omit else factored.where_allowed,
-    }
-    if norm:
-        passed = factored.sloped_known if omit else factored.sloped
-        names |= {"power": p.power(factors.power - 1), "passed": passed}
-    if norm or omit:
-        names |= {"element": p.loader(types.y, types.acc, lanes), "element_1": p.getter(types.y, types.acc)}
-    else:
-        names |= {"element": factored.no_element, "element_1": factored.no_element_1}
-    if sums:
-        names |= {
-            "scale": factored.share, "S_SIZE": dtypes.itemsize(sums), "load_s": p.loader(sums, types.acc, lanes),
-            "load_s_n": p.partial_loader(sums, types.acc, lanes, 0), "get_s": p.getter(sums, types.acc),
-            "shared": factored.share_of_norm if norm else factored.share_of_sum,
-        }  # fmt: skip
-    return names
-
-
-def _beside(p, compute, elements, lanes):
+def beside(p, compute, elements, lanes):
     """How masks and weights are read, weights as dtype `compute`."""
     names = {
         "load_mask": p.flag_loader(lanes), "splat_mask": p.flag_splatter(lanes), "allowed": taken.mask_at, "allowed_1": p.flag_loader(None),
@@ -554,52 +363,3 @@ def _keys(p, key, lanes):
         "add": p.add,
         "lane_keys": p.lane_numberer(key, lanes),
     }
-
-
-def unpool(item, key, backward):
-    """Binding of the unpooling template for elements of `item` bytes, whatever they are, and indices of dtype `key`."""
-    from numbapool.kernels import primitives as p
-
-    values = f"uint{8 * item}"
-    names = {
-        "BACKWARD": backward,
-        "get_k": p.getter(key, "int64"),
-        "copy_y": p.copier(values),
-        "get_marks": p.getter("uint32", "int64"),
-        "put_marks": p.putter("int64", "uint32"),
-        "MARKS": 64,
-        "store_marks": p.storer("uint8", "uint8", 64),
-        "no_marks": p.constant("uint8", 0, 64),
-        "word": p.word,
-        "set_word": p.set_word,
-    }
-    return names | _cells(p, values, key) if backward else names
-
-
-def _cells(p, values, key):
-    from numbapool.kernels import cells
-
-    lanes, used = (
-        unpool_lanes(values),
-        ("all_lanes", "both", "either", "evens", "odds", "pick", "sub", "ties"),
-    )
-    return functions(cells) | {n: getattr(p, n) for n in used} | {
-        "TYPES": p.named_types(values, values, None, lanes),
-        "LANES": lanes,
-        "Y_SIZE": dtypes.itemsize(values),
-        "K_SIZE": dtypes.itemsize(key),
-        "load": p.loader(values, values, lanes),
-        "load_n": p.partial_loader(values, values, lanes, 0),
-        "store": p.storer(values, values, lanes),
-        "store_n": p.partial_storer(values, values, lanes),
-        "zeros": p.constant(values, 0, lanes),
-        "load_k": p.loader(key, key, lanes),
-        "load_k_n": p.partial_loader(key, key, lanes, -1),
-        "splat_k": p.key_splatter(key, lanes),
-        "every": p.flags(lanes),
-    }  # fmt: skip
-
-
-def unpool_lanes(values):
-    """Elements per vector of rows that are unpooled; the indices beside them are of up to eight bytes."""
-    return min(64 // dtypes.itemsize(values), 16)

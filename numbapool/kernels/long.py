@@ -7,57 +7,13 @@ What windows have in common is read again for each, so this is for windows that 
 
 from numbapool.kernels.ahead import *
 from numbapool.kernels.block import *
-from numbapool.kernels.whole import add_stack, fold, two
+from numbapool.kernels.whole import add_columns, add_stack, fold, last_piece, piece, two
 
 TEMPLATE = True
 
 
-def add_columns(args, source, mask, weights, key, n, stack, done, line) -> "int":
-    """Merge a run of n elements, and what belongs to them, into the stack, which holds `done` chains. Returns how many it holds then."""
-    span, m_step, v_step = word(args, STACK_SPAN), word(args, M_W), word(args, V_W)
-    i = 0
-    while i < n:
-        stop = min(i + CHAIN * BLOCK, n)
-        if i + BLOCK <= n:
-            acc = piece(source + i * X_SIZE, mask + i * m_step, m_step, weights + i * v_step, v_step, key + i)
-            for j in range(i + BLOCK, stop - BLOCK + 1, BLOCK):
-                new = piece(
-                    source + j * X_SIZE, mask + j * m_step, m_step, weights + j * v_step, v_step, key + j
-                )
-                acc = merge_later(acc, new)
-            i += (stop - i) // BLOCK * BLOCK
-        else:
-            acc = last_piece(
-                line,
-                source + i * X_SIZE,
-                mask + i * m_step,
-                m_step,
-                weights + i * v_step,
-                v_step,
-                key + i,
-                n - i,
-            )
-            i = n
-        level, rest = 0, done
-        while rest & 1:
-            acc = merge(pull(stack, span, level * LANES, 0), acc)
-            level += 1
-            rest >>= 1
-        push(stack, span, level * LANES, acc)
-        done += 1
-    return done
-
-
-def plain_piece(source, mask, m_step, weights, v_step, key) -> "acc":
-    return block(source, key)
-
-
 def piece_beside(source, mask, m_step, weights, v_step, key) -> "acc":
     return tap_if(source, key, allowed(mask, m_step), weighing(weights, v_step))
-
-
-def plain_last_piece(line, source, mask, m_step, weights, v_step, key, n) -> "acc":
-    return block_n(source, n, key)
 
 
 def last_piece_beside(line, source, mask, m_step, weights, v_step, key, n) -> "acc":

@@ -50,36 +50,9 @@ def pull_1(row, span, i, key) -> "one":
     return get_a(row + i * A_SIZE), get_k(row + span + i * K_SIZE)
 
 
-def push(row, span, i, acc):
-    store_a(row + i * A_SIZE, acc[0])
-    store_k(row + span + i * K_SIZE, acc[1])
-
-
-def push_1(row, span, i, acc):
-    put_a(row + i * A_SIZE, acc[0])
-    put_k(row + span + i * K_SIZE, acc[1])
-
-
-def push_some(row, span, i, acc, bits):
-    store_some(row + i * A_SIZE, acc[0], bits)
-    store_some(row + span + i * K_SIZE, acc[1], bits)
-
-
-def choose(mask, first, second) -> "second":
-    return pick(mask, first[0], second[0]), pick(mask, first[1], second[1])
-
-
-def nothing() -> "acc":
-    return identity(), no_key()
-
-
 def spot(low, high, places, key) -> "acc":
     at = load_places(places)
     return permute(low[0], at, high[0]), permute_k(low[1], at, high[1])
-
-
-def shuffled(low, high, lanes) -> "acc":
-    return lanes(low[0], high[0]), lanes(low[1], high[1])
 
 
 def in_column(acc, key) -> "same":
@@ -103,11 +76,6 @@ def emit_past(y, keys, i, acc, divisor):
 def emit_n(y, keys, i, n, acc, divisor):
     store_y_n(y + i * Y_SIZE, finish(acc, divisor), n)
     save_k_n(keys + i * K_SIZE, acc[1], n)
-
-
-def copy_keys(keys, line, n, step):
-    for i in range(n):
-        copy_k(keys + i * step, line + i * K_SIZE)
 
 
 def locate(row, span, places, n):

@@ -26,18 +26,31 @@ def one_run(source, key, n) -> "acc":
     return acc
 
 
-def add_run(source, key, n, stack, span, done) -> "int":
-    """Merge a run of n elements into the stack, which holds `done` chains: a merged pair of 2^i of them per bit i. Returns how many it holds then."""
+def add_columns(args, source, mask, weights, key, n, stack, done, line) -> "int":
+    """Merge a run of n elements, and what belongs to them, into the stack, which holds `done` chains. Returns how many it holds then."""
+    span, m_step, v_step = word(args, STACK_SPAN), word(args, M_W), word(args, V_W)
     i = 0
     while i < n:
         stop = min(i + CHAIN * BLOCK, n)
         if i + BLOCK <= n:
-            acc = block(source + i * X_SIZE, key + i)
+            acc = piece(source + i * X_SIZE, mask + i * m_step, m_step, weights + i * v_step, v_step, key + i)
             for j in range(i + BLOCK, stop - BLOCK + 1, BLOCK):
-                acc = merge_later(acc, block(source + j * X_SIZE, key + j))
+                new = piece(
+                    source + j * X_SIZE, mask + j * m_step, m_step, weights + j * v_step, v_step, key + j
+                )
+                acc = merge_later(acc, new)
             i += (stop - i) // BLOCK * BLOCK
         else:
-            acc = block_n(source + i * X_SIZE, n - i, key + i)
+            acc = last_piece(
+                line,
+                source + i * X_SIZE,
+                mask + i * m_step,
+                m_step,
+                weights + i * v_step,
+                v_step,
+                key + i,
+                n - i,
+            )
             i = n
         level, rest = 0, done
         while rest & 1:
@@ -47,6 +60,15 @@ def add_run(source, key, n, stack, span, done) -> "int":
         push(stack, span, level * LANES, acc)
         done += 1
     return done
+
+
+def piece(source, mask, m_step, weights, v_step, key) -> "acc":
+    """A block; other templates read a mask and weights beside it."""
+    return block(source, key)
+
+
+def last_piece(line, source, mask, m_step, weights, v_step, key, n) -> "acc":
+    return block_n(source, n, key)
 
 
 def add_stack(stack, span, done, row, row_span, at):
@@ -128,7 +150,7 @@ def band(args, slot, first_item, last_item):
                             key = (d - d_first) * word(args, KEY_D_STEP)
                             key += (h - h_first) * word(args, KEY_H_STEP) + word(args, KEY_BASE)
                             here = plane + d * word(args, X_D) + h * word(args, X_H)
-                            done = add_run(here, key, n, stack, stack_span, done)
+                            done = add_columns(args, here, 0, 0, key, n, stack, done, 0)
                     add_stack(stack, stack_span, done, row, span, k * LANES)
                 watch(args, noticed_row(nothing(), row, span, 0, planes * LANES), row, span, planes * LANES)
                 fold(row, span, LANES // 2)

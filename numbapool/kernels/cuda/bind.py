@@ -148,7 +148,7 @@ def tree(reduction, types, lanes, block, form, channel=None, saves=False, precis
         "BLOCK": block,
         "VALUE": element(types.acc),
         "SECOND": element(channel or (types.acc if precise else "int64")),
-        "load_some": p.guarded_loader(types.x, types.acc, bind._identity(reduction, types)),
+        "load_some": p.guarded_loader(types.x, types.acc, bind.identity_of(reduction, types)),
         "store_y": p.storer(types.end, types.y, 1),
         "tap_some": getattr(template, f"tap_some_{kind}"),
         "with_lane_keys": template.lane_keys_of_places if channel else template.as_it_is,
@@ -264,7 +264,7 @@ def sliding(
     names = forward(reduction, types, span, form, channel, saves, elements, precise)
     pairs = channel in bind.PAIRS
     kind = "paired" if pairs else "keyed" if channel else "compensated" if precise else "values"
-    identity = bind._identity(reduction, types)
+    identity = bind.identity_of(reduction, types)
     divided = reduction.mean and not pairs
     names |= _slide(slide) | {
         "BEHIND": behind,
@@ -284,7 +284,7 @@ def sliding(
         names["accumulator"] = compensated.accumulator
     if by_rows:
         names["identity"] = p.constant(
-            types.acc, "mark" if bind._marks(reduction, elements) else identity, slide.lanes
+            types.acc, "mark" if bind.tells_absent(reduction, elements) else identity, slide.lanes
         )
     if elements.beside:
         names |= bind.functions(sliding_beside) | {
@@ -302,7 +302,7 @@ def gather_sliding(types, key, slide, form, uneven=False):
     """Binding of the template `gather_sliding`; arguments as of `gather`."""
     p = _primitives()
     names = gather(types, key, slide.main, form, uneven)
-    zero = bind._identity(reductions.AVG, types)
+    zero = bind.identity_of(reductions.AVG, types)
     names |= _slide(slide) | {
         "LEFT": (slide.taps - 1 - slide.before) // slide.stride,
         "RIGHT": (slide.main - 1 + slide.before) // slide.stride - (slide.lanes - 1),
