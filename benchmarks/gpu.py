@@ -22,26 +22,30 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-# operation, window, shape, dtype, layout
+# operation, window, shape, dtype, layout: inputs of 0.5 to 4 GB, and of one image
 CASES = [
     *(
         (op, window, shape, dtype, layout)
         for dtype in ("float32", "float16")
         for layout in ("NCHW", "NHWC")
         for op, window, shape in (
-            ("max", (2, 2, 0), (64, 64, 224, 224)),
-            ("avg", (2, 2, 0), (64, 64, 224, 224)),
-            ("max", (3, 2, 1), (128, 64, 112, 112)),
-            ("max", (3, 1, 1), (64, 64, 112, 112)),
-            ("avg", (3, 1, 1), (64, 64, 112, 112)),
+            ("max", (2, 2, 0), (80, 64, 224, 224)),
+            ("avg", (2, 2, 0), (80, 64, 224, 224)),
+            ("max", (3, 2, 1), (320, 64, 112, 112)),
+            ("max", (3, 1, 1), (320, 64, 112, 112)),
+            ("avg", (3, 1, 1), (320, 64, 112, 112)),
         )
     ),
-    ("max", (13, 1, 6), (64, 256, 20, 20), "float32", "NCHW"),
-    ("avg", (7, 7, 0), (256, 2048, 7, 7), "float32", "NCHW"),
-    ("max", (2, 2, 0), (256, 512, 14, 14), "float32", "NCHW"),
+    ("max", (2, 2, 0), (312, 64, 224, 224), "float32", "NCHW"),
+    ("max", (3, 2, 1), (1248, 64, 112, 112), "float32", "NHWC"),
+    ("max", (13, 1, 6), (1280, 256, 20, 20), "float32", "NCHW"),
+    ("avg", (7, 7, 0), (1280, 2048, 7, 7), "float32", "NCHW"),
+    ("max", (7, 7, 0), (1280, 2048, 7, 7), "float32", "NCHW"),
+    ("avg", (56, 56, 0), (160, 256, 56, 56), "float32", "NCHW"),
+    ("max", (2, 2, 0), (1280, 512, 14, 14), "float32", "NCHW"),
     ("max", (3, 2, 1), (1, 64, 112, 112), "float32", "NCHW"),
     ("avg", (2, 2, 0), (1, 64, 56, 56), "float16", "NCHW"),
-    ("max", (2, 2, 0), (64, 64, 224, 224), "bfloat16", "NCHW"),
+    ("max", (2, 2, 0), (80, 64, 224, 224), "bfloat16", "NCHW"),
 ]
 OTHERS = ["max_unpool2d", "fractional_max_pool2d", "lp_pool2d 2", "lp_pool2d 3", "avg_pool2d weights"]
 FILTERS = [
@@ -116,13 +120,13 @@ def other_case(torch, nbp, name, seconds, copy):
     functional = torch.nn.functional
     name, *rest = name.split()
     ours, theirs = getattr(nbp, name), getattr(functional, name)
-    x = torch.rand((64, 64, 112, 112), device="cuda") + 0.5
+    x = torch.rand((160, 64, 112, 112), device="cuda") + 0.5
     args, mine, other, saves = (2,), {}, {}, 0
     if name == "max_unpool2d":
         x, indices = functional.max_pool2d(x, 2, return_indices=True)
         args, saves = (indices, 2), 4
     elif name == "fractional_max_pool2d":
-        samples = torch.rand(64, 64, 2, device="cuda")
+        samples = torch.rand(160, 64, 2, device="cuda")
         args, saves = (2, 70), 8
         mine, other = {"random_samples": samples}, {"_random_samples": samples}
     elif name == "lp_pool2d":

@@ -21,7 +21,8 @@ from numbapool.windows import Windows, margin, untouched
 from numbapool.windows import sliding as sliding_windows
 
 THREADS = 256  # of a block
-FEW_THREADS = 8  # where each is a thread of the host: the simulator
+WARP = 32  # of them read each other's registers
+FEW_THREADS, FEW_IN_WARP = 8, 4  # where each is a thread of the host: the simulator
 WORD = 16  # bytes that a thread moves at once
 REGISTERS = 64  # bytes of accumulators that a thread holds
 DOUBLE_ROUNDINGS = 8  # in a row that a float64 sum may take
@@ -29,7 +30,10 @@ MOST_TAPS = 5  # along W of windows whose kernels know them
 MOST_STRIDE = 4
 SPAN_REGISTERS = 128  # bytes of accumulators that a thread holds of a span
 SEPARABLE_TAPS = 36  # from which windows of several axes are merged axis by axis
-MANY_TAPS = 128  # from which a block of threads does a window that hardly overlaps with others
+MANY_TAPS = 128  # from which several threads do a window that hardly overlaps with others
+SOME_TAPS = 32  # the same where no inner axis has neighbouring threads read what lies together
+OWN_TAPS = 8  # moves of a thread, if a team of so few is no more than a warp
+LEAST_TEAM = 8
 NARROW = 2**31 - 2**20  # what 32-bit indices reach
 OUTER = 3  # outer axes that a kernel counts through; a launch for each element of the others
 
@@ -42,7 +46,7 @@ class Plan:
     ----------
     kernel : Kernel
     items : int
-        Threads that have something to do.
+        What is done by a thread, or a team of them.
     before, after : tuple
         The parameters in front of the addresses, and behind them.
     offsets : tuple of tuple of int
@@ -54,14 +58,14 @@ class Plan:
     before: tuple
     after: tuple
     offsets: tuple[tuple[int, ...], ...]
-    block: int = 0  # threads, each block for one item; 0: each thread for one
+    team: int = 1  # threads for an item
 
     def run(self, device: int, stream: int, addresses: tuple[int, ...]) -> None:
         """Launch on a stream."""
         if self.items == 0:
             return
-        threads = self.block or block_size()
-        blocks = self.items if self.block else -(-self.items // threads)
+        threads = block_size()
+        blocks = -(-self.items * self.team // threads)
         for offset in self.offsets:
             at = tuple(a + o if a else 0 for a, o in zip(addresses, offset, strict=True))
             args = *self.before, at, *self.after
@@ -71,6 +75,11 @@ class Plan:
 def block_size() -> int:
     """Threads of a block."""
     return FEW_THREADS if driver.simulated() else THREADS
+
+
+def warp_size() -> int:
+    """Threads that read each other's registers."""
+    return FEW_IN_WARP if driver.simulated() else WARP
 
 
 def low_bits(*arrays):
@@ -293,10 +302,10 @@ def sliding_call(call, windows, stored, widest, low, backward=False):
     return replace(call, places=places_, items=where.outer * pieces * count, form=form, lanes=lanes), slide
 
 
-def is_apart(windows: Sequence[Windows]) -> bool:
-    """Whether windows are so large, and overlap so little, that a block of threads does one."""
+def is_apart(windows: Sequence[Windows], least: int = MANY_TAPS) -> bool:
+    """Whether windows are so large, of so many taps at `least`, and overlap so little, that several threads do one."""
     overlap = any(w.most > 2 * w.pace and w.count > 1 for w in windows)
-    return not overlap and prod(w.most for w in windows) >= MANY_TAPS
+    return not overlap and prod(w.most for w in windows) >= least
 
 
 def in_passes(taps: Sequence[int], windows: Sequence[Windows]) -> bool:
@@ -309,14 +318,14 @@ def same_divisor(windows: Sequence[Windows], divisor: float | None) -> float:
     return _constant(windows, divisor)
 
 
-def _tree(call, shape, axes, strides, stored, low, key):
-    """The call as the template `tree` sees it, threads side by side along the inner axis, and the steps of keys; None where it does not serve."""
+def _tree(call, windows, shape, axes, stored, low, key):
+    """The call as the template `tree` sees it, the threads of a team, how many of them are side by side along the inner axis, and the steps of keys; None where it does not serve."""
     of = list(call.roles)
-    if not is_apart(of):
+    if not is_apart(of, SOME_TAPS if call.view.inner == 1 else MANY_TAPS):
         return None
     view, items = call.view, [dtypes.itemsize(n) for n in stored]
     steps = [list(s) for s in view.steps]
-    keys = key_steps(view, axes, [shape[a] if key == "positions" else 1 for a in axes])
+    keys = keys_of(call, axes, windows, [shape[a] for a in axes], key)
     # Whole axes that lie one behind the other are one.
     for outer_, inner_ in ((1, 2), (0, 1), (0, 2)):
         a, b = of[outer_], of[inner_]
@@ -338,12 +347,20 @@ def _tree(call, shape, axes, strides, stored, low, key):
     across = 1
     while across < min(view.inner, block_size()):
         across *= 2
+    team, moves = block_size(), prod(v.most for v in of) // lanes
+    if across == 1 and moves <= OWN_TAPS * WARP:
+        team = min(1 << max(-(-moves // OWN_TAPS) - 1, LEAST_TEAM - 1).bit_length(), warp_size())
     where = places(replace_steps(view, steps), 1)
     pieces = -(-view.inner // across)
     where = replace(where, sizes=(pieces, *where.sizes[1:]))
     items_ = where.outer * pieces * prod(v.count for v in of)
     form = replace(call.form, aligned=lanes > 1)
-    return replace(call, roles=tuple(of), places=where, items=items_, form=form, lanes=lanes), across, keys
+    return (
+        replace(call, roles=tuple(of), places=where, items=items_, form=form, lanes=lanes),
+        (team, warp_size(), block_size()),
+        across,
+        keys,
+    )
 
 
 def _is_whole(w):
@@ -396,15 +413,15 @@ def forward(
 
     stored_types = types.x, types.acc, types.y
     carried = key or ("positions" if signed else None)
-    if found := _tree(call, shape, axes, arrays, stored, low, carried):
-        joined, side, steps = found
+    if found := _tree(call, windows, shape, axes, stored, low, carried):
+        joined, threads, side, steps = found
         made = planned(
             tree,
-            lambda c: bind.tree(reduction, types, joined.lanes, block_size(), joined.form, c, bool(key), precise),
-            carried, "tree", *stored_types, f"x{joined.lanes}",
+            lambda c: bind.tree(reduction, types, joined.lanes, threads, joined.form, c, bool(key), precise),
+            carried, "tree", *stored_types, f"x{joined.lanes}", f"by{threads[0]}",
             extra=(side, joined.view.inner), letters=f"i i {letter}", of=joined, keys=steps,
         )  # fmt: skip
-        return replace(made, block=block_size())
+        return replace(made, team=threads[0])
     carried = key or ("positions" if signed and not in_order and not across else None)
     widest = dtypes.itemsize(types.acc) * (1 + precise)
     widest += dtypes.itemsize(CHANNELS[carried]) if carried else 0

@@ -99,6 +99,16 @@ def test_blocks_of_apart_windows():
         check(f"{op}_pool2d", x, (12, 14), (11, 14), 1)
 
 
+@pytest.mark.parametrize("op", ["max", "avg"])
+def test_teams(op):
+    """A part of a warp a window, or a block; the last block has more teams than there are windows left."""
+    for shape, args in ((3, 7, 7), ()), ((1, 14, 21), (7,)), ((5, 3, 17), ((3, 17),)), ((1, 30, 31), ()):
+        x = array(shape, "float32", "ties")
+        check(*(f"{op}_pool2d", x, *args) if args else (f"global_{op}_pool", x))
+    names = [k.name for k in build.kernels() if f"{op}_tree_" in k.name]
+    assert any("_by4_" in n for n in names) and any("_by8_" in n for n in names)
+
+
 def test_the_mean_of_many():
     x = np.full((1, 300, 300), 0.1, np.float32)
     for y in (nbp.global_avg_pool(OnDevice(x)), nbp.avg_pool2d(OnDevice(x), 300)):

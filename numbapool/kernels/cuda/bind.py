@@ -130,22 +130,27 @@ def factored(x, beside, y, compute, form, how, elements):
     }  # fmt: skip
 
 
-def tree(reduction, types, lanes, block, form, channel=None, saves=False, precise=False):
-    """Binding of the template `tree`: blocks of `block` threads, each taking `lanes` neighbours at once; the rest as of `forward`."""
+def tree(reduction, types, lanes, threads, form, channel=None, saves=False, precise=False):
+    """Binding of the template `tree`: `threads` of (a team, a warp, a block), each taking `lanes` neighbours at once; the rest as of `forward`."""
     from numba.cuda import types as numba_types
 
+    from numbapool import driver
     from numbapool.kernels.cuda import tree as template
 
     p = _primitives()
     names = forward(reduction, types, lanes, form, channel, saves, precise=precise)
     kind = "keyed" if channel else "compensated" if precise else "values"
+    team, warp, block = threads
 
     def element(name):
         return getattr(numba_types, "uint8" if name == "bool" else name)
 
     names |= {
         "LANES": lanes,
+        "TEAM": team,
+        "WARP": warp,
         "BLOCK": block,
+        "SHARED": block if team > warp else 1,
         "VALUE": element(types.acc),
         "SECOND": element(channel or (types.acc if precise else "int64")),
         "load_some": p.guarded_loader(types.x, types.acc, bind.identity_of(reduction, types)),
@@ -157,6 +162,10 @@ def tree(reduction, types, lanes, block, form, channel=None, saves=False, precis
         "lanes_of": p.lanes_of,
         "selected": p.selected,
     }
+    if driver.simulated():
+        names["register_of"] = template.register_through_memory
+    else:
+        names["from_lane_behind"] = p.from_lane_behind
     if precise:
         names["accumulator"] = compensated.accumulator
     if channel and saves:

@@ -269,6 +269,40 @@ def add_selected(v, terms, lanes):
     return Lanes(x if i is None else add(x, terms[i]) for x, i in zip(v, lanes, strict=True))
 
 
+@over_lanes
+def from_lane_behind(v, distance):
+    """What the thread `distance` behind this one in its warp has in this register; all threads of the warp must ask."""
+    _, builder = emitting()
+    distance = narrow(distance).value
+    word, flag = llvm.I32, llvm.I1
+    result = ir.LiteralStructType((word, flag))
+    shuffle = "llvm.nvvm.shfl.sync.i32"
+    fn = builder.module.globals.get(shuffle) or ir.Function(
+        builder.module, ir.FunctionType(result, [word] * 5), shuffle
+    )
+    every, down, last = word(0xFFFFFFFF), word(2), word(31)
+
+    def moved(bits):
+        return builder.extract_value(builder.call(fn, [every, down, bits, distance, last]), 0)
+
+    kind = v.value.type
+    size = {llvm.F32: 32, llvm.F64: 64}.get(kind) or kind.width
+    bits = builder.bitcast(v.value, ir.IntType(size))
+    if size < 32:
+        bits = builder.trunc(moved(builder.zext(bits, word)), ir.IntType(size))
+    elif size == 32:
+        bits = moved(bits)
+    else:
+        low, high = (
+            moved(builder.trunc(bits, word)),
+            moved(builder.trunc(builder.lshr(bits, llvm.I64(32)), word)),
+        )
+        bits = builder.or_(
+            builder.zext(low, llvm.I64), builder.shl(builder.zext(high, llvm.I64), llvm.I64(32))
+        )
+    return Number(v.type, builder.bitcast(bits, kind))
+
+
 # ---- values
 
 

@@ -1,8 +1,8 @@
-"""Forward, for large windows that hardly overlap, whole planes among them: a block of threads merges the taps of one window, or of a few neighbours of the
-inner axis.
+"""Forward, for large windows that hardly overlap, whole planes among them: a team of threads merges the taps of one window, or of a few neighbours of the
+inner axis. A team is a block, or where a window is not so large a warp or a part of one.
 
-Every thread merges the taps that are its own, in moves of 16 bytes where a window is a run of neighbours; then halves of the block are merged, pair by
-pair. Which thread takes what depends on sizes alone, and so do the bits of a sum.
+Every thread merges the taps that are its own, in moves of 16 bytes where a window is a run of neighbours; then halves of the team are merged, pair by
+pair: through shared memory down to a warp, whose threads read each other's registers. Which thread takes what depends on sizes alone, and so do the bits of a sum.
 """
 
 # ruff: noqa: F403, F405 - free names are bound by the builder
@@ -79,9 +79,9 @@ def lanes_and_rest(taps):
     return taps // LANES, taps % LANES
 
 
-def share(thread, across):
+def share(member, across):
     """(place across the inner axis, part of the taps, parts)."""
-    return thread % across, thread // across, (0 * across + BLOCK) // across
+    return member % across, member // across, (0 * across + TEAM) // across
 
 
 def shifted(place, sizes, across, column):
@@ -89,13 +89,39 @@ def shifted(place, sizes, across, column):
     return (*place[:6], place[6] * across + column)
 
 
-def entry(items, sizes, at, xs, ys, ks, d, h, w, across, inner, constant):
-    """A block per item; `across`: threads that are side by side along the inner axis, a power of 2; `inner`: its elements."""
+def register_of(acc, distance):
+    """What the thread `distance` behind this one in its warp has; all threads of the warp must ask, and what the last ones get is nobody's."""
+    return (
+        tuple(from_lane_behind(part, distance) for part in acc)
+        if isinstance(acc, tuple)
+        else from_lane_behind(acc, distance)
+    )
+
+
+def register_through_memory(acc, distance):
+    """The twin of `register_of`."""
     first = cuda.shared.array(BLOCK, VALUE)
     second = cuda.shared.array(BLOCK, SECOND)
     thread = cuda.threadIdx.x
-    column, part, parts = share(whole_index(thread), across)
-    place = shifted(split(whole_index(cuda.blockIdx.x), sizes, d[0], h[0], w[0]), sizes, across, column)
+    first[thread] = value_of(acc)
+    second[thread] = second_of(acc)
+    cuda.syncthreads()
+    other = (thread + distance) % BLOCK
+    there = made(first[other], second[other])
+    cuda.syncthreads()
+    return there
+
+
+def entry(items, sizes, at, xs, ys, ks, d, h, w, across, inner, constant):
+    """A team per item; `across`: threads that are side by side along the inner axis, a power of 2; `inner`: its elements."""
+    first = cuda.shared.array(SHARED, VALUE)
+    second = cuda.shared.array(SHARED, SECOND)
+    thread = cuda.threadIdx.x
+    member = thread % TEAM
+    column, part, parts = share(whole_index(member), across)
+    item = whole_index(cuda.blockIdx.x) * (BLOCK // TEAM) + whole_index(thread // TEAM)
+    # Teams behind the last item do it as well, because a warp reads its registers together.
+    place = shifted(split(at_most(item, items - 1), sizes, d[0], h[0], w[0]), sizes, across, column)
     acc = nothing()
     taps, starts, firsts = places(place, d, h, w)
     if place[6] < inner:
@@ -123,18 +149,22 @@ def entry(items, sizes, at, xs, ys, ks, d, h, w, across, inner, constant):
             plane = onward(plane, d_step)
             plane_key = onward(plane_key, d_key)
     one = folded(acc)
-    first[thread] = value_of(one)
-    second[thread] = second_of(one)
-    cuda.syncthreads()
-    half = BLOCK // 2
-    while half >= across:
-        if thread < half:
-            one = taken(one, made(first[thread + half], second[thread + half]))
-            first[thread] = value_of(one)
-            second[thread] = second_of(one)
+    half = TEAM // 2
+    if TEAM > WARP:
+        first[thread] = value_of(one)
+        second[thread] = second_of(one)
         cuda.syncthreads()
+        while half >= across and half >= WARP:
+            if member < half:
+                one = taken(one, made(first[thread + half], second[thread + half]))
+                first[thread] = value_of(one)
+                second[thread] = second_of(one)
+            cuda.syncthreads()
+            half //= 2
+    while half >= across:
+        one = taken(one, register_of(one, half))
         half //= 2
-    if part == 0 and place[6] < inner:
+    if part == 0 and place[6] < inner and item < items:
         divisor = constant
         if constant == 0:
             divisor = window_divisor(place, taps, d, h, w)
