@@ -86,12 +86,33 @@ def one_apart(args, taps, count, source, columns, last, y, keys, n, window, key,
 
 def merged_twice(taps, count, source, a, b, c, below, at, n) -> "inline_accs_2":
     """The rows of a vector of columns, and those from the second on with the one `below`; at most n columns."""
+    if not IDEMPOTENT:
+        return added_twice(taps, count, source + at, below + at, n)
     shared = merged_most(taps + 16, count - 1, source, a, b, c, at, n)
     first = source + word(taps, 0) + at
     if n >= LANES:
         return merge_later(tap(first, 0), shared), merge_later(shared, tap(below + at, 0))
     n = max(n, 0)
     return merge_later(tap_n(first, n, 0), shared), merge_later(shared, tap_n(below + at, n, 0))
+
+
+def added_twice(taps, count, source, below, n) -> "inline_accs_2":
+    """The same row by row, as elsewhere: the order of additions shows."""
+    first, second = source + word(taps, 0), source + word(taps, 2)
+    if n >= LANES:
+        acc, acc_below = tap(first, 0), tap(second, 0)
+        acc = merge_later(acc, acc_below)
+        for t in range(2, count):
+            new = tap(source + word(taps, 2 * t), 0)
+            acc, acc_below = merge_later(acc, new), merge_later(acc_below, new)
+        return acc, merge_later(acc_below, tap(below, 0))
+    n = max(n, 0)
+    acc, acc_below = tap_n(first, n, 0), tap_n(second, n, 0)
+    acc = merge_later(acc, acc_below)
+    for t in range(2, count):
+        new = tap_n(source + word(taps, 2 * t), n, 0)
+        acc, acc_below = merge_later(acc, new), merge_later(acc_below, new)
+    return acc, merge_later(acc_below, tap_n(below, n, 0))
 
 
 def two_rows(

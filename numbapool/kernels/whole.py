@@ -19,10 +19,17 @@ def one_run(source, key, n) -> "acc":
         acc = block_n(source, n, key)
     else:
         acc = block(source, key)
-        for i in range(BLOCK, whole, BLOCK):
-            acc = merge_later(acc, block(source + i * X_SIZE, key + i))
+        for i in range(BLOCK, whole - BLOCK, 2 * BLOCK):
+            later = i + BLOCK
+            acc = merge_3_later(acc, block(source + i * X_SIZE, key + i), block(source + later * X_SIZE, key + later))
+        if whole & BLOCK == 0:
+            last = whole - BLOCK
+            acc = merge_later(acc, block(source + last * X_SIZE, key + last))
         if whole < n:
-            acc = merge(acc, block_n(source + whole * X_SIZE, n - whole, key + whole))
+            if IDEMPOTENT:  # what was read is read again, which costs less than a mask
+                acc = merge(acc, block(source + (n - BLOCK) * X_SIZE, key + n - BLOCK))
+            else:
+                acc = merge(acc, block_n(source + whole * X_SIZE, n - whole, key + whole))
     return acc
 
 
