@@ -6,6 +6,9 @@ A dtype is known by its name. `bfloat16` is the type of that name that ml_dtypes
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 SIGNED = ("int8", "int16", "int32", "int64")
 UNSIGNED = ("uint8", "uint16", "uint32", "uint64")
+CHOSEN_BFLOAT16 = (
+    "chosen bfloat16"  # to kernels: one that was widened before, of which nothing has to be rounded
+)
 SUPPORTED = ("bool", *SIGNED, *UNSIGNED, *FLOATS)
 _SIZES = {"bool": 1, "float16": 2, "bfloat16": 2}
 

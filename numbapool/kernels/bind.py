@@ -48,6 +48,8 @@ def forward(
     lanes = lanes or lanes_of(types, channel)
     identity = identity_of(reduction, types)
     present = tells_absent(reduction, elements)
+    chooses = reduction.selecting and reduction.power is None and types.x == types.y == "bfloat16"
+    y_name = dtypes.CHOSEN_BFLOAT16 if chooses else types.y
     names = {
         "TYPES": p.named_types(types.acc, types.end, channel, lanes),
         "LANES": lanes,
@@ -68,8 +70,8 @@ def forward(
         "get_a": p.getter(types.acc, types.acc),
         "store_a": p.storer(types.acc, types.acc, lanes),
         "put_a": p.putter(types.acc, types.acc),
-        "store_y": p.storer(types.end, types.y, lanes),
-        "store_y_n": p.partial_storer(types.end, types.y, lanes),
+        "store_y": p.storer(types.end, y_name, lanes),
+        "store_y_n": p.partial_storer(types.end, y_name, lanes),
         "copy_y": p.copier(types.y),
         "identity": p.constant(types.acc, "mark" if present else identity, lanes),
         "evens": p.evens,
@@ -107,7 +109,7 @@ def forward(
     if other:
         return names
     names |= {n: getattr(p, n) for n in (*_MOVES, "fence")}
-    names["store_y_past"] = p.past_storer(types.end, types.y, lanes)
+    names["store_y_past"] = p.past_storer(types.end, y_name, lanes)
     names |= {"MARKS": False} | (_marking(p, lanes) if marks(types, channel) else {})
     return names | _at_once(p, reduction, types, channel, elements, lanes, names["merge"]) | _watch(p, reduction, types, channel, lanes)  # fmt: skip
 

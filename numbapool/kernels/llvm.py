@@ -9,7 +9,7 @@ from llvmlite import ir
 from numba.core import config, types
 from numba.extending import models, register_model
 
-from numbapool.dtypes import is_float, is_half, itemsize, kind
+from numbapool.dtypes import CHOSEN_BFLOAT16, is_float, is_half, itemsize, kind
 
 I1, I8, I16, I32, I64 = (ir.IntType(n) for n in (1, 8, 16, 32, 64))
 F16, F32, F64 = ir.HalfType(), ir.FloatType(), ir.DoubleType()
@@ -152,6 +152,10 @@ def convert(b, v, src, dst):
     """LLVM code that turns `v` of dtype `src` into dtype `dst` (names); integers wrap, floats to integers saturate."""
     if src == dst:
         return v
+    if dst == CHOSEN_BFLOAT16:
+        return b.trunc(
+            b.lshr(b.bitcast(v, like(v.type, I32)), const(like(v.type, I32), 16)), like(v.type, I16)
+        )
     if is_half(src):
         v = (_half_to_f32 if src == "float16" else _bfloat_to_f32)(b, v)
         return convert(b, v, "float32", dst)

@@ -8,7 +8,7 @@ import ctypes
 
 import numpy as np
 
-from numbapool.dtypes import is_float, is_half, itemsize
+from numbapool.dtypes import CHOSEN_BFLOAT16, is_float, is_half, itemsize
 
 
 def _stored(name):
@@ -30,7 +30,7 @@ def convert(v, src, dst):
     with np.errstate(all="ignore"):
         if dst == "float16":
             return convert(v, src, "float32").astype(np.float16).view(np.uint16)
-        if dst == "bfloat16":
+        if dst in ("bfloat16", CHOSEN_BFLOAT16):
             f = np.asarray(convert(v, src, "float32"))
             u = f.view(np.uint32)
             rounded = (u + np.uint32(0x7FFF) + ((u >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)

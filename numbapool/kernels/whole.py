@@ -21,7 +21,9 @@ def one_run(source, key, n) -> "acc":
         acc = block(source, key)
         for i in range(BLOCK, whole - BLOCK, 2 * BLOCK):
             later = i + BLOCK
-            acc = merge_3_later(acc, block(source + i * X_SIZE, key + i), block(source + later * X_SIZE, key + later))
+            acc = merge_3_later(
+                acc, block(source + i * X_SIZE, key + i), block(source + later * X_SIZE, key + later)
+            )
         if whole & BLOCK == 0:
             last = whole - BLOCK
             acc = merge_later(acc, block(source + last * X_SIZE, key + last))
