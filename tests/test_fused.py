@@ -93,6 +93,15 @@ def test_two_rows_at_once(op, kernel):
         check("max_pool2d", given("f4", 2, 23, 40), (3, kernel), (stride, 1), (stride, 0), (stride, 1))
 
 
+@pytest.mark.parametrize("op", ["max", "avg"])
+def test_two_rows_at_once_of_uneven_windows(op):
+    """Neighbours of one row each, which look alike, have none in common."""
+    for height in 1, 4, 7, 8, 13:
+        for size in 1, 4, 6, 10, 14, 29:
+            check(f"adaptive_{op}_pool2d", given("f4", 2, height, 40), (size, 39))
+    check(f"adaptive_{op}_pool3d", given("f4", 3, 8, 40), (2, 10, 38), axes=(0, 1, 2))
+
+
 def test_of_two_rows_at_once_the_first_zero_counts():
     """In either of the rows, before or behind the first vector."""
     for row in range(7):

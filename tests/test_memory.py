@@ -181,8 +181,8 @@ _PEAK = """
         return np.ones(shape, dtype, order='F' if layout == 'F' else 'C')
 
     def given(x):
-        made = {'where': np.ones(x.shape, bool), 'weights': np.ones(x.shape, x.dtype)}
-        return {k: made.get(k, v) for k, v in kwargs.items()}
+        made = {'where': np.ones(x.shape, bool), True: np.ones(x.shape, x.dtype), 'shared': np.ones(x.shape[1:], x.dtype)}
+        return {k: made[v] if k == 'weights' else made.get(k, v) for k, v in kwargs.items()}
 
     norm = op == 'lp'
     taps = int(np.prod(np.broadcast_to(args[norm], n)))
@@ -244,6 +244,7 @@ _LARGE = [  # about 128 MB each: a copy of x would show
     ("C", "i4", "avg", 1, (2, 16_000_000), (6_000_000, 3_000_000), {"where": True}),
     ("C", "f4", "avg", 2, (4000, 4000), (2,), {"weights": True}),
     ("C", "f4", "avg", 1, (16_000_000,), (3, 2, 1), {"weights": True}),
+    ("C", "f4", "avg", 2, (3, 4000, 3000), (2,), {"weights": "shared"}),
     ("C", "f4", "lp", 1, (20_000_000,), (2, 2), {}),
     ("C", "f4", "lp", 1, (2, 16_000_000), (3, 16_000_000), {"where": True}),
 ]

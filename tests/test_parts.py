@@ -69,6 +69,26 @@ def test_norms(p, names):
         check_vjp("lp_pool2d", x, (p, *args[:2]), options, array(y.shape, seed=1))
 
 
+@pytest.mark.parametrize("slab", [7, 40, 90, 170, 400])
+def test_weights_that_planes_share(slab, monkeypatch):
+    """Added up part by part of theirs, over slices of several planes, of which the last has fewer."""
+    monkeypatch.setattr(presence, "SLAB", slab)
+    rng = np.random.default_rng(3)
+    for shape, of_weights in (
+        *(
+            ((5, 3, 9, 10), w)
+            for w in ((9, 10), (3, 9, 10), (3, 1, 10), (5, 1, 9, 1), (1, 3, 1, 1), (10,), ())
+        ),
+        ((7, 3, 30), (3, 30)),
+    ):
+        x = array(shape)
+        n = len(shape) - 2
+        for dtype in "f4", "f8":
+            options = {"weights": (rng.random(of_weights) + 1).astype(dtype)}
+            y = getattr(nbp, f"avg_pool{n}d")(x, 3, 2, 1, **options)
+            check_vjp(f"avg_pool{n}d", x, (3, 2, 1), options, array(y.shape, np.dtype(y.dtype).name, seed=1))
+
+
 def test_nothing_there():
     """No warning either, from windows without an element."""
     x = array((90,))

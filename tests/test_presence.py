@@ -325,6 +325,18 @@ def test_the_pullback_of_weights():
     assert dx.tolist() == [3, 4] and dw.tolist() == [1, 2]
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_windows_whose_weights_cancel_have_no_gradient(dtype, value):
+    """Whatever lies in them; windows beside them do."""
+    x = np.array([value, 2, 1, 2, 5, value], dtype)
+    for weights in [0, 0, 1, 1, 0, 0], [1, -1, 1, 1, 2, -2]:
+        y, pullback = nbp.vjp(nbp.avg_pool1d, x, 2, weights=np.array(weights, dtype))
+        dx, dw = pullback(np.ones_like(y))
+        assert dx.tolist() == [0, 0, 0.5, 0.5, 0, 0]
+        assert dw.tolist() == [0, 0, -0.25, 0.25, 0, 0]
+
+
 def test_many_threads_same_bits():
     x, there = holes((8, 100, 120)), mask((8, 100, 120))
     for made in (

@@ -252,10 +252,11 @@ def _parts(request, size=None, joins=True):
     free = tuple(a for a in range(x.ndim) if a not in axes)
     long = max(axes, key=lambda a: x.shape[a])
     w = request.windows[axes.index(long)]
+    elements = max((x[part].size for part in presence.slabs(x.shape, free, size)), default=0)
+    step = max(size * x.shape[long] // max(elements, 1), 1)
+    # The same for all slices: what the ranges of one have of an array that they share, those of the others have.
+    ranges = _ranges(w, step, joins) if elements > 2 * size else None
     for part in presence.slabs(x.shape, free, size):
-        elements = x[part].size
-        step = max(size * x.shape[long] // max(elements, 1), 1)
-        ranges = _ranges(w, step, joins) if elements > 2 * size else None
         if ranges is None:
             yield _Part(part, part, request.windows)
             continue
@@ -324,54 +325,68 @@ def _weighted(request, y, sums):
     weights, given = present.weights, present.given
     learned = weights is not None and dtypes.is_float(given.dtype)
     compute = np.dtype("float64" if "float64" in (request.x_name, request.y_name, given.dtype) else "float32")
-    sums = None if sums is None else sums.astype(compute, copy=False)
-    # Over the shape of the weights, with all axes; axes that were merged are told apart in the end.
+    if sums is not None and not learned:  # else there is no room for a copy
+        sums = sums.astype(compute, copy=False)
+    # Over the shape of the weights, with all axes; axes that were merged are told apart, and added up, in the end.
     kept = (1,) * (x.ndim - len(given.shape)) + given.shape if request.restored is None else x.shape
 
     if not learned and _few(request):
         return lambda dy: _factored_in_parts(request, dy, sums)
-    tensor = given.dtype == "bfloat16" and given.kind is not None
-    # Weights of x's own shape take part once each: nothing has to be added up.
-    alone = learned and request.restored is None and tuple(kept) == x.shape and not tensor
     covered = None if weights is None else _covered(request)
+
+    def spread(piece, dy, dx):
+        """A part of dx; that of the weights' gradient, if they are learned."""
+        part, of_y, some = piece.x, piece.y, replace(request, windows=piece.windows)
+        by = None if sums is None else sums[of_y].astype(compute, copy=False)
+        shares = _divided(numbers(dy[of_y]).astype(compute, copy=False), by)
+        share = piece.share(shares)
+        if weights is None:
+            _spread(False, some, share, dx[part], request.x_name)
+            _clear(dx[part], present.part(part), x[part])
+            return None
+        there = _there(request, covered, part)
+        total = _spread(False, some, share, np.empty(x[part].shape, compute), compute.name)
+        _store(dx, part, _kept(total * numbers(weights[part]), there))
+        if not learned:
+            return None
+        slope = total * numbers(x[part])
+        if sums is not None:
+            dead = np.equal(by, 0)
+            share = piece.share(_nothing_where(dead, shares * y[of_y]))
+            slope -= _spread(False, some, share, total, compute.name)
+            if dead.any():  # what only they have, which may be infinite, has no gradient
+                alive = piece.share((~dead).astype(compute))
+                slope[_spread(False, some, alive, total, compute.name) == 0] = 0
+        return _kept(slope, there)
 
     @np.errstate(all="ignore")
     def pullback(dy):
         dx = _new(request)
-        dw = np.zeros(kept if learned else (), weights.dtype if alone else np.float64)
-        for piece in _parts(request):
-            part, of_y, some = piece.x, piece.y, replace(request, windows=piece.windows)
-            by = None if sums is None else sums[of_y]
-            shares = _divided(numbers(dy[of_y]).astype(compute, copy=False), by)
-            share = piece.share(shares)
-            if weights is None:
-                _spread(False, some, share, dx[part], request.x_name)
-                _clear(dx[part], present.part(part), x[part])
-                continue
-            there = _there(request, covered, part)
-            total = _spread(False, some, share, np.empty(x[part].shape, compute), compute.name)
-            _store(dx, part, _kept(total * numbers(weights[part]), there))
-            if not learned:
-                continue
-            slope = total * numbers(x[part])
-            if sums is not None:
-                share = piece.share(_nothing_where(by == 0, shares * y[of_y]))
-                slope -= _spread(False, some, share, total, compute.name)
-            slope = _kept(slope, there)
-            if alone:
-                dw[part] = containers.converted(slope, dw.dtype)
-                continue
-            shared = tuple(a for a in range(x.ndim) if kept[a] == 1)
-            target = dw[tuple(s if n > 1 else slice(None) for s, n in zip(part, kept, strict=False))]
-            target += slope.sum(axis=shared, keepdims=True, dtype=np.float64)
         if not learned:
+            for piece in _parts(request):
+                spread(piece, dy, dx)
             return dx
-        if alone:
-            return dx, dw.reshape(given.shape)
-        if request.restored is not None:
-            dw = _unbroadcast(request.restored(dw), given.shape)
+        tensor = given.dtype == "bfloat16" and given.kind is not None
         dtype = containers.bfloat16 if tensor else weights.dtype
-        return dx, containers.converted(dw.reshape(given.shape), dtype)
+        parts: dict = {}  # of the weights: what takes part in the sum of each
+        for piece in _parts(request):
+            whose = (s if n > 1 else slice(None) for s, n in zip(piece.x, kept, strict=False))
+            parts.setdefault(tuple((s.start, s.stop) for s in whose), []).append(piece)
+        merged = request.restored is not None
+        dw = np.zeros(kept, np.float64 if merged else dtype)
+        dw = dw.view(containers.BFloat16) if tensor and not merged else dw
+        shared = tuple(a for a in range(x.ndim) if kept[a] == 1)
+        for bounds, pieces in parts.items():
+            slopes = (spread(piece, dy, dx) for piece in pieces)
+            if shared:
+                slopes = (slope.sum(axis=shared, keepdims=True, dtype=np.float64) for slope in slopes)
+            total = next(slopes)
+            for slope in slopes:
+                total += slope
+            _store(dw, tuple(itertools.starmap(slice, bounds)), total)
+        if merged:
+            dw = containers.converted(_unbroadcast(request.restored(dw), given.shape), dtype)
+        return dx, dw.reshape(given.shape)
 
     return pullback
 

@@ -49,7 +49,7 @@ def forward(
     identity = identity_of(reduction, types)
     present = tells_absent(reduction, elements)
     chooses = reduction.selecting and reduction.power is None and types.x == types.y == "bfloat16"
-    y_name = dtypes.CHOSEN_BFLOAT16 if chooses else types.y
+    y_name = dtypes.CHOSEN_BFLOAT16 if chooses and not other else types.y
     names = {
         "TYPES": p.named_types(types.acc, types.end, channel, lanes),
         "LANES": lanes,

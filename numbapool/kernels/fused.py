@@ -217,7 +217,7 @@ def sweep(
         rows = word(word(args, D_TABLE) + od * 32, EXTENT) * word(h_line, EXTENT)
         n = min(word(runs, h), last - h)
         together = 0 * n
-        if TWO_ROWS and word(args, TOGETHER):
+        if TWO_ROWS and word(args, TOGETHER) and count > 1:  # windows of one row have none in common
             together = n // 2
         for g in range(groups):
             here = source + g * word(args, X_G)
