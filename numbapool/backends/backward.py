@@ -350,8 +350,8 @@ def _weighted(request, y, sums):
         if not learned:
             return None
         slope = total * numbers(x[part])
-        if sums is not None:
-            dead = np.equal(by, 0)
+        if by is not None:
+            dead = by == 0
             share = piece.share(_nothing_where(dead, shares * y[of_y]))
             slope -= _spread(False, some, share, total, compute.name)
             if dead.any():  # what only they have, which may be infinite, has no gradient
