@@ -15,14 +15,14 @@ LARGE = 21 << 20  # bytes, more than caches hold
 
 @pytest.fixture
 def past(native, monkeypatch):
-    """Whether the plan of the last call stores past the caches, at least into arrays that are given."""
+    """Whether the plan of the last call stores past the caches, at least into arrays that are given: 1, or 2 by way of whole lines."""
     native(True)
     seen = []
     run = blocks.Plan.run
     monkeypatch.setattr(
         blocks.Plan, "run", lambda self, *a, **k: (seen.append(self.args[block.PAST]), run(self, *a, **k))[1]
     )
-    return lambda: bool(seen[-1])
+    return lambda: int(seen[-1])
 
 
 def room(shape, dtype, order="C", at=16):
@@ -34,23 +34,39 @@ def room(shape, dtype, order="C", at=16):
 
 
 CASES = [
-    ((32, 128), {}, (2,), "float32", True),  # rows of whole vectors
-    ((32, 96), {}, (3, 1, 1), "float32", True),
-    ((32, 40), {}, (3, 1, 1), "float32", False),  # a row ends in half a line
-    ((8, 1400), {}, (2,), "float32", True),  # unless it is long
-    ((8, 1398), {}, (2,), "float32", False),  # and the next begins where such stores may
-    ((9, 9, 32), {"axes": (1, 2)}, (3, 2, 1), "float32", True),  # channels last
-    ((9, 9, 24), {"axes": (1, 2)}, (3, 2, 1), "float32", False),
-    ((8, 6, 4, 64), {"axes": (1, 2, 3)}, (2,), "uint8", True),
-    ((32, 67), {}, (4, 1), "float64", True),  # with a scratch row
-    ((32, 64), {}, (9, 1, 4), "float32", True),
-    ((32, 128), {}, (2,), "float16", False),
-    ((2, 40000), {}, (2,), "float32", True),  # tiles of whole vectors
+    ((32, 128), {}, (2,), "float32", 1),  # rows of whole vectors
+    ((32, 96), {}, (3, 1, 1), "float32", 1),
+    ((32, 40), {}, (3, 1, 1), "float32", 2),  # a row ends in half a line
+    ((5, 34), {}, (2, 1), "float32", 2),  # planes of a few lines
+    ((3, 81), {}, ((4, 3), 1, (2, 1)), "float32", 2),  # no two rows of windows are alike
+    ((30, 50), {}, (3, 1, 1), "float16", 2),
+    ((20, 19), {}, (3, 1, 1), "float64", 2),
+    ((1001,), {"axes": (1,)}, (3, 1, 1), "float32", 0),  # little work a row
+    ((4, 3001), {}, (3, 1, 1), "float32", 0),  # long rows are mostly whole lines
+    ((33, 35), {}, (3, 2, 1), "float32", 0),  # few results: nothing is gained
+    ((8, 1400), {}, (2,), "float32", 1),  # unless it is long
+    ((8, 1398), {}, (2,), "float32", 0),  # and the next begins where such stores may
+    ((9, 9, 32), {"axes": (1, 2)}, (3, 2, 1), "float32", 1),  # channels last
+    ((9, 9, 24), {"axes": (1, 2)}, (3, 2, 1), "float32", 0),
+    ((8, 6, 4, 64), {"axes": (1, 2, 3)}, (2,), "uint8", 1),
+    ((32, 67), {}, (4, 1), "float64", 1),  # with a scratch row
+    ((32, 64), {}, (9, 1, 4), "float32", 1),
+    ((32, 128), {}, (2,), "float16", 0),
+    ((2, 40000), {}, (2,), "float32", 1),  # tiles of whole vectors
 ]
 
 
-@pytest.mark.parametrize(("plane", "options", "args", "dtype", "expected"), CASES)
-@pytest.mark.parametrize("name", ["max", "avg"])
+MAXIMA = [
+    ((35, 35), {}, (5, 1, 2), "float32", 2),
+    ((6, 5, 37), {"axes": (1, 2, 3)}, (3, 1, 1), "float32", 2),
+    ((20, 77), {}, (7, 1, 3), "uint8", 2),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "plane", "options", "args", "dtype", "expected"),
+    [*((name, *case) for case in CASES for name in ("max", "avg")), *(("max", *case) for case in MAXIMA)],
+)
 def test_results(past, name, plane, options, args, dtype, expected):
     fn = getattr(nbp, f"{name}_pool{len(options.get('axes', (1, 2)))}d")
     one = np.zeros((1, *plane), dtype)
@@ -67,6 +83,29 @@ def test_results(past, name, plane, options, args, dtype, expected):
         assert fn(x, *args, out=out, **options) is out
         assert same_bits(out, parts)
         assert np.all(whole[:start] == 77) and np.all(whole[start + out.nbytes :] == 77)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_planes_apart_by_way_of_lines(past, threads):
+    """Results whose planes do not touch, indices beside them, and elements that lie anywhere."""
+    x = np.random.default_rng(0).standard_normal((LARGE // 4900 + 1, 35, 35), dtype=np.float32)
+    parts = [nbp.max_pool2d(p, 5, 1, 2, return_indices=True) for p in np.array_split(x, 3)]
+    expected, places = (np.concatenate(p) for p in zip(*parts, strict=True))
+    with nbp.options(num_threads=threads):
+        for gap in 1, 35, 100:
+            whole = np.full((len(x), 35 * 35 + gap), 77, np.float32)
+            out = np.lib.stride_tricks.as_strided(whole, x.shape, (whole.strides[0], 140, 4))
+            nbp.max_pool2d(x, 5, 1, 2, out=out)
+            assert past() == 2
+            assert same_bits(out, expected)
+            assert np.all(whole[:, 35 * 35 :] == 77)
+        y, indices = np.empty_like(x), np.empty(x.shape, np.int64)
+        nbp.max_pool2d(x, 5, 1, 2, return_indices=True, out=(y, indices))
+        assert same_bits(y, expected)
+        assert same_bits(indices, places)
+        memory = np.empty(x.nbytes + 8, np.uint8)
+        out = memory[1 : 1 + x.nbytes].view(np.float32).reshape(x.shape)
+        assert same_bits(nbp.max_pool2d(x, 5, 1, 2, out=out).copy(), expected)
 
 
 def test_rows_apart(past):

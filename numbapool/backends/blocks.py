@@ -23,6 +23,7 @@ KEPT_BYTES = 1 << 20  # of scratch memory, from one call of a thread to its next
 NATIVE = True  # whether lanes are permuted and masked, where the machine can
 SHORT_ROW = 1024  # bytes: the hardware does not foresee the next in time
 STREAM = 1024  # bytes from one row to the next, in windows without columns, from which on they are read one after the other
+STAGED_ROW = 8 * 1024  # bytes of rows that are gathered before they are stored past the caches
 LONG_ROW = 2048  # bytes: a line that is stored in two parts does not count
 FEW = 4  # neighbours along an inner axis; more are read as whole vectors, which it does foresee
 FAR_BYTES = 8 * 1024  # comes to the second-level cache in time, and does not push out what is there
@@ -264,7 +265,7 @@ def set_rows_asked_for(fields, view, roles, item, nbytes):
         fields |= {"NEW_X": h.pace * step, "FAR": FAR_BYTES}
 
 
-def set_past(fields, y_name, lanes, nbytes, fused):
+def set_past(fields, y_name, lanes, nbytes, fused, many):
     """Whether y, an array of `nbytes`, is stored past the caches, which would read its lines before they are written: where it is too large for them.
 
     Such stores need addresses that are multiples of 16, or the process ends. Kernels look at the begin of every row; that the other vectors of it lie a multiple of 16
@@ -280,7 +281,12 @@ def set_past(fields, y_name, lanes, nbytes, fused):
     together = all(fields[f"Y_{role}"] % 16 == 0 for role in ("G", "D", "H"))
     # Of float16, LLVM makes the conversion and the store one instruction, which goes through the cache.
     can = fields["DENSE"] and lanes * item >= 16 and y_name != "float16"
-    fields["PAST"] = bool(can and nbytes >= PAST_BYTES and together and (whole or long))
+    direct = can and together and (whole or long)
+    # Rows that lie one behind the other are gathered to whole lines of memory first, which pays if they are `many` beside what is read.
+    rows = fused and many and fields["DENSE"] and run == row and row * item <= STAGED_ROW
+    rows &= fields["OUT_H"] > 1 and fields["Y_H"] == row * item
+    staged = rows and fields["Y_G"] % item == fields["Y_D"] % item == 0
+    fields["PAST"] = (1 if direct else 2 if staged else 0) if nbytes >= PAST_BYTES else 0
 
 
 def set_planes_asked_for(fields, view, nbytes):

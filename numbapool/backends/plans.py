@@ -221,7 +221,7 @@ def forward(
     signs : bool
         The plan of the same call with keys, which tell the first of equal elements, for where zeros of both signs were found.
     """
-    from numbapool.kernels import bind
+    from numbapool.kernels import bind, fused
 
     beside = {"M": mask_strides, "V": weight_strides, "P": plane_strides}
     beside = {letter: steps for letter, steps in beside.items() if steps is not None}
@@ -288,7 +288,7 @@ def forward(
         * y_item
         // (size_of([v.size for v in (d, h, w)]) * x_item)
     )
-    set_past(fields, types.y, lanes, y_bytes, form.template == "fused")
+    set_past(fields, types.y, lanes, y_bytes, form.template == "fused", 2 * y_bytes >= nbytes)
     if form.template != "fused":  # which does its planes one after the other
         look_ahead(fields, view, X=nbytes, Y=y_bytes)
     if not (queued or beside):
@@ -327,6 +327,8 @@ def forward(
     if not w.regular and often and w.least > 0 and bind.marks(types, channel):
         fields["MORE"] = (w.sure or w.most) - fields["TAPS_W"]
         fields["AT_MARKS"] = room.take(8 + 8 * (fields["PITCH"] // lanes + 1) * (1 + fields["MORE"]))
+    if fields["PAST"] == 2:
+        fields["AT_STAGE"] = room.take(fused.STAGE + 2 * w.count * y_item + 4 * lanes * y_item + 256)
     if is_large:
         fields["AT_WIDE"] = room.take(row)
         fields["AT_PLACES"] = room.take(capacity * 8 if channel else 0)

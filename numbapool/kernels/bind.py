@@ -110,6 +110,12 @@ def forward(
         return names
     names |= {n: getattr(p, n) for n in (*_MOVES, "fence")}
     names["store_y_past"] = p.past_storer(types.end, y_name, lanes)
+    line = "int64", "int64", 8
+    names |= {
+        "load_line": p.loader(*line),
+        "store_line": p.storer(*line),
+        "store_line_past": p.past_storer(*line, 64),
+    }
     names |= {"MARKS": False} | (_marking(p, lanes) if marks(types, channel) else {})
     return names | _at_once(p, reduction, types, channel, elements, lanes, names["merge"]) | _watch(p, reduction, types, channel, lanes)  # fmt: skip
 

@@ -12,6 +12,13 @@ from numbapool.kernels.rows import *
 
 TEMPLATE = True
 
+STAGE = 2048  # bytes of results that are gathered before they are stored as whole lines
+GOAL, HEAD, THERE = (
+    0,
+    1,
+    2,
+)  # words in front of them: where they go, from a line's border on; how many bytes there are not ours; how many bytes there are, these included
+
 
 def merged_n(taps, count, source, n) -> "inline_acc":
     """As `merged`, at most n columns, which may be none."""
@@ -120,7 +127,7 @@ def two_rows(
 ) -> "acc":
     """As `one_apart` for two rows of windows, which have all rows of x but the first and the last one in common: these are merged once. Nothing is saved beside values."""
     a, b, c = source + word(taps, 2), source + word(taps, 4), source + word(taps, 6)
-    below, y_below = source + word(taps, 2 * count - 2) + word(args, X_PASS), y + word(args, Y_PASS)
+    below, y_below = source + word(taps, 2 * count - 2) + word(args, X_PASS), y + word(args, Y_H)
     past, past_below, asks = goes_past(args, y), goes_past(args, y_below), word(args, ALONG)
     here, here_below = merged_twice(taps, count, source, a, b, c, below, 0, columns)
     least = noticed(here, here_below)
@@ -185,6 +192,47 @@ def columns_before(taps, count, source, columns, n) -> "acc":
     return first
 
 
+def drained(lines, goal, head, n) -> "int":
+    """Store the whole lines among the n bytes of the stage's `lines`, past the caches, to `goal` on, which is a multiple of 64; the first `head` bytes are not ours.
+
+    What is left is moved to the front. Returns how many bytes are gone.
+    """
+    whole = n // 64 * 64
+    if head > 0:
+        copy_results(goal, lines, head, 64)
+    for i in range(64 * min(head, 1), whole, 64):
+        store_line_past(goal + i, load_line(lines + i))
+    store_line(lines, load_line(lines + whole))
+    return whole
+
+
+def copy_results(to, source, first, last):
+    for i in range(first, last, Y_SIZE):
+        copy_y(to + i, source + i)
+
+
+def empty_stage(stage):
+    """Store what is left."""
+    lines, goal, head, n = stage + 64, word(stage, GOAL), word(stage, HEAD), word(stage, THERE)
+    if n >= 64:
+        gone = drained(lines, goal, head, n)
+        goal += gone
+        n -= gone
+        head = 0 * n
+    copy_results(goal, lines, head, n)
+    set_word(stage, THERE, 0)
+    set_word(stage, HEAD, 0)
+
+
+def aim(stage, y):
+    """Have the next results go to y."""
+    if word(stage, GOAL) + word(stage, THERE) != y:
+        empty_stage(stage)
+        set_word(stage, GOAL, y // 64 * 64)
+        set_word(stage, HEAD, y - y // 64 * 64)
+        set_word(stage, THERE, y - y // 64 * 64)
+
+
 def sweep(
     args,
     room,
@@ -206,11 +254,33 @@ def sweep(
     divisors,
     columns_table,
 ):
-    """Output rows oh … last-1 of the planes of one item, those whose windows are alike in one pass."""
+    """Output rows oh … last-1 of the planes of one item, those whose windows are alike in one pass; in the order of memory if results are gathered to whole lines of it."""
+    early = (word(args, TAPS_W) - 1) // 2 - at  # columns of x before the first window's middle
+    stage, step, g = 0 * groups, groups, 0 * groups
+    if word(args, PAST) == 2 and y & (Y_SIZE - 1) == 0:
+        stage = room + word(args, AT_STAGE)
+        for i in range(3):
+            set_word(stage, i, 0)
+        if word(word(args, RUNS), oh) < last - oh:
+            step = min(groups, 1)
+    while g < groups:
+        rows_of(
+            args, taps, source + g * word(args, X_G), early, columns, step, od, oh, last,
+            y + g * word(args, Y_G), keys + g * word(args, K_G), out_columns, divisors, stage,
+        )  # fmt: skip
+        g += step
+    if stage:
+        empty_stage(stage)
+
+
+def rows_of(args, taps, source, early, columns, groups, od, oh, last, y, keys, out_columns, divisors, stage):
+    """The rows of some of them."""
     window, stride, key = word(args, TAPS_W), word(args, STRIDE), word(args, KEY_W)
-    runs, x_pass = word(args, RUNS), word(args, X_PASS)
-    early = (window - 1) // 2 - at  # columns of x before the first window's middle
+    runs, x_pass, y_pass = word(args, RUNS), word(args, X_PASS), word(args, Y_H)
     left = columns - early
+    lines, goal, head, full = stage + 64, 0 * oh, 0 * oh, 1 << 62
+    if stage:
+        full = lines + STAGE
     h = oh
     while h < last:
         count, h_line = list_taps(args, taps, od, h), word(args, H_TABLE) + h * 32
@@ -221,36 +291,49 @@ def sweep(
             together = n // 2
         for g in range(groups):
             here = source + g * word(args, X_G)
-            to = y + h * word(args, Y_H) + g * word(args, Y_G)
             to_keys = keys + h * word(args, K_H) + g * word(args, K_G)
-            for _ in range(together):
-                ask_for_rows(args, taps, count, h_line, here, 1)
-                ask_for_rows(args, taps, count, h_line, here + x_pass, 1)
-                before = columns_before(taps, count, here, columns, early)
-                below = columns_before(taps, count, here + x_pass, columns, early)
-                least = two_rows(
-                    args, taps, count, here + early * X_SIZE, left, before, below, to, to_keys, out_columns, window, rows, divisors
-                )  # fmt: skip
-                least = noticed(least, noticed(before, below))
-                watch_columns(args, least, taps, count, here, columns)
-                watch_columns(args, least, taps, count, here + x_pass, columns)
-                here += 2 * x_pass
-                to += 2 * word(args, Y_PASS)
-            for _ in range(n - 2 * together):
+            to = y + h * word(args, Y_H) + g * word(args, Y_G)
+            if stage:
+                aim(stage, to)
+                goal, head, to = word(stage, GOAL), word(stage, HEAD), lines + word(stage, THERE)
+            i = 0 * n
+            while i < n:
                 ask_for_rows(args, taps, count, h_line, here, 1)
                 before = columns_before(taps, count, here, columns, early)
                 middle = here + early * X_SIZE
-                if stride == 2:
-                    least = two_apart(
-                        args, taps, count, middle, left, before, to, to_keys, out_columns, window, key, rows, divisors
+                if i < 2 * together:
+                    ask_for_rows(args, taps, count, h_line, here + x_pass, 1)
+                    below = columns_before(taps, count, here + x_pass, columns, early)
+                    least = two_rows(
+                        args, taps, count, middle, left, before, below, to, to_keys, out_columns, window, rows, divisors
                     )  # fmt: skip
+                    least = noticed(least, noticed(before, below))
+                    watch_columns(args, least, taps, count, here, columns)
+                    watch_columns(args, least, taps, count, here + x_pass, columns)
+                    done = 2 + 0 * n
                 else:
-                    least = one_apart(
-                        args, taps, count, middle, left, before, to, to_keys, out_columns, window, key, rows, divisors
-                    )  # fmt: skip
-                if count > 1:
-                    watch_columns(args, noticed(least, before), taps, count, here, columns)
-                here += x_pass
-                to += word(args, Y_PASS)
-                to_keys += word(args, K_PASS)
+                    if stride == 2:
+                        least = two_apart(
+                            args, taps, count, middle, left, before, to, to_keys, out_columns, window, key, rows, divisors
+                        )  # fmt: skip
+                    else:
+                        least = one_apart(
+                            args, taps, count, middle, left, before, to, to_keys, out_columns, window, key, rows, divisors
+                        )  # fmt: skip
+                    if count > 1:
+                        watch_columns(args, noticed(least, before), taps, count, here, columns)
+                    done = 1 + 0 * n
+                here += done * x_pass
+                to += done * y_pass
+                to_keys += done * word(args, K_PASS)
+                i += done
+                if to >= full:
+                    gone = drained(lines, goal, head, to - lines)
+                    goal += gone
+                    to -= gone
+                    head = 0 * n
+            if stage:
+                set_word(stage, GOAL, goal)
+                set_word(stage, HEAD, head)
+                set_word(stage, THERE, to - lines)
         h += n

@@ -57,7 +57,7 @@ def pair(row, span, i, key) -> "acc":
 
 def goes_past(args, y) -> "int":
     """Whether results from y on are stored past the caches: where that pays, and they begin where such stores may."""
-    if word(args, PAST) and y & 15 == 0:
+    if word(args, PAST) == 1 and y & 15 == 0:
         return 1
     return 0
 

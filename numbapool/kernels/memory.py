@@ -265,15 +265,15 @@ def storer(given, stored, lanes):
     return store
 
 
-def past_storer(given, stored, lanes):
-    """`store(address, vector)` past the caches, to an address that is a multiple of 16: elsewhere the process ends."""
+def past_storer(given, stored, lanes, align=16):
+    """`store(address, vector)` past the caches, to an address that is a multiple of `align`: elsewhere the process ends."""
     vec = Vec(scalar_type(given), lanes)
 
     @intrinsic
     def store(tc, addr, v):
         def codegen(ctx, b, sig, args):
             s = _store(b, args[0], convert(b, args[1], given, stored))
-            s.align = 16  # LLVM makes as many stores of 16 bytes of it as it takes
+            s.align = align  # LLVM makes as many stores of so many bytes of it as it takes
             s.set_metadata("nontemporal", b.module.add_metadata([I32(1)]))
             return ctx.get_dummy_value()
 
