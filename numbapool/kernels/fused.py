@@ -192,18 +192,24 @@ def columns_before(taps, count, source, columns, n) -> "acc":
     return first
 
 
-def drained(lines, goal, head, n) -> "int":
-    """Store the whole lines among the n bytes of the stage's `lines`, past the caches, to `goal` on, which is a multiple of 64; the first `head` bytes are not ours.
-
-    What is left is moved to the front. Returns how many bytes are gone.
-    """
+def drain(stage, everything):
+    """Store the whole lines of the stage past the caches, and with `everything` the elements of others one by one; else what is left is moved to the front."""
+    lines, goal, head, n = stage + 64, word(stage, GOAL), word(stage, HEAD), word(stage, THERE)
     whole = n // 64 * 64
-    if head > 0:
+    first = 0 * n
+    if head > 0 and whole > 0:
         copy_results(goal, lines, head, 64)
-    for i in range(64 * min(head, 1), whole, 64):
+        head, first = 0 * n, 64 + 0 * n
+    for i in range(first, whole, 64):
         store_line_past(goal + i, load_line(lines + i))
-    store_line(lines, load_line(lines + whole))
-    return whole
+    if everything:
+        copy_results(goal + whole, lines + whole, head, n - whole)
+        n = whole
+    else:
+        store_line(lines, load_line(lines + whole))
+    set_word(stage, GOAL, goal + whole)
+    set_word(stage, HEAD, 0)
+    set_word(stage, THERE, n - whole)
 
 
 def copy_results(to, source, first, last):
@@ -211,26 +217,15 @@ def copy_results(to, source, first, last):
         copy_y(to + i, source + i)
 
 
-def empty_stage(stage):
-    """Store what is left."""
-    lines, goal, head, n = stage + 64, word(stage, GOAL), word(stage, HEAD), word(stage, THERE)
-    if n >= 64:
-        gone = drained(lines, goal, head, n)
-        goal += gone
-        n -= gone
-        head = 0 * n
-    copy_results(goal, lines, head, n)
-    set_word(stage, THERE, 0)
-    set_word(stage, HEAD, 0)
-
-
-def aim(stage, y):
-    """Have the next results go to y."""
+def aim(stage, y) -> "int":
+    """Have the next results go to y; where in the stage they are written."""
     if word(stage, GOAL) + word(stage, THERE) != y:
-        empty_stage(stage)
-        set_word(stage, GOAL, y // 64 * 64)
-        set_word(stage, HEAD, y - y // 64 * 64)
-        set_word(stage, THERE, y - y // 64 * 64)
+        drain(stage, 1)
+        head = y - y // 64 * 64
+        set_word(stage, GOAL, y - head)
+        set_word(stage, HEAD, head)
+        set_word(stage, THERE, head)
+    return stage + 64 + word(stage, THERE)
 
 
 def sweep(
@@ -270,7 +265,7 @@ def sweep(
         )  # fmt: skip
         g += step
     if stage:
-        empty_stage(stage)
+        drain(stage, 1)
 
 
 def rows_of(args, taps, source, early, columns, groups, od, oh, last, y, keys, out_columns, divisors, stage):
@@ -278,7 +273,7 @@ def rows_of(args, taps, source, early, columns, groups, od, oh, last, y, keys, o
     window, stride, key = word(args, TAPS_W), word(args, STRIDE), word(args, KEY_W)
     runs, x_pass, y_pass = word(args, RUNS), word(args, X_PASS), word(args, Y_H)
     left = columns - early
-    lines, goal, head, full = stage + 64, 0 * oh, 0 * oh, 1 << 62
+    lines, full = stage + 64, 1 << 62  # never
     if stage:
         full = lines + STAGE
     h = oh
@@ -294,8 +289,7 @@ def rows_of(args, taps, source, early, columns, groups, od, oh, last, y, keys, o
             to_keys = keys + h * word(args, K_H) + g * word(args, K_G)
             to = y + h * word(args, Y_H) + g * word(args, Y_G)
             if stage:
-                aim(stage, to)
-                goal, head, to = word(stage, GOAL), word(stage, HEAD), lines + word(stage, THERE)
+                to = aim(stage, to)
             i = 0 * n
             while i < n:
                 ask_for_rows(args, taps, count, h_line, here, 1)
@@ -307,9 +301,7 @@ def rows_of(args, taps, source, early, columns, groups, od, oh, last, y, keys, o
                     least = two_rows(
                         args, taps, count, middle, left, before, below, to, to_keys, out_columns, window, rows, divisors
                     )  # fmt: skip
-                    least = noticed(least, noticed(before, below))
-                    watch_columns(args, least, taps, count, here, columns)
-                    watch_columns(args, least, taps, count, here + x_pass, columns)
+                    least = noticed(least, below)
                     done = 2 + 0 * n
                 else:
                     if stride == 2:
@@ -320,20 +312,19 @@ def rows_of(args, taps, source, early, columns, groups, od, oh, last, y, keys, o
                         least = one_apart(
                             args, taps, count, middle, left, before, to, to_keys, out_columns, window, key, rows, divisors
                         )  # fmt: skip
-                    if count > 1:
-                        watch_columns(args, noticed(least, before), taps, count, here, columns)
                     done = 1 + 0 * n
+                if count > 1:
+                    least = noticed(least, before)
+                    for k in range(done):
+                        watch_columns(args, least, taps, count, here + k * x_pass, columns)
                 here += done * x_pass
                 to += done * y_pass
                 to_keys += done * word(args, K_PASS)
                 i += done
                 if to >= full:
-                    gone = drained(lines, goal, head, to - lines)
-                    goal += gone
-                    to -= gone
-                    head = 0 * n
+                    set_word(stage, THERE, to - lines)
+                    drain(stage, 0)
+                    to = lines + word(stage, THERE)
             if stage:
-                set_word(stage, GOAL, goal)
-                set_word(stage, HEAD, head)
                 set_word(stage, THERE, to - lines)
         h += n
