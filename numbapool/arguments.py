@@ -160,7 +160,9 @@ def norm(value: Any) -> float:
 def spread_over(array: Any, shape: Sequence[int], name: str) -> Any:
     """A mask or weights, broadcast to x's shape without a copy."""
     try:
-        return np.broadcast_to(array, shape) if isinstance(array, np.ndarray) else array.broadcast_to(shape)
+        if isinstance(array, np.ndarray):
+            return np.broadcast_to(array, shape, subok=True)  # bfloat16 tensors stay such
+        return array.broadcast_to(shape)
     except ValueError:
         raise ValueError(
             f"{name} must broadcast to x's shape {tuple(shape)}, not have shape {array.shape}"

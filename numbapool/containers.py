@@ -27,6 +27,7 @@ class bfloat16:
 
     name = "bfloat16"
     dtype = np.dtype(np.uint16)
+    itemsize = 2
     isnative = True
 
     @classmethod

@@ -84,7 +84,7 @@ class Presence:
             if not shared:
                 return array
             once = tuple(slice(0, 1) if step == 0 else slice(None) for step in array.strides)
-            return np.broadcast_to(array[once].copy(), array.shape)
+            return np.broadcast_to(array[once].copy(), array.shape, subok=True)
 
         return replace(self, where=own(self.where), weights=own(self.weights))
 

@@ -320,6 +320,44 @@ class TestTorch:
         with pytest.raises(ValueError, match=r"^dy must have the shape of y"):
             pullback(y[:1])
 
+    @pytest.mark.parametrize(
+        ("fn", "args", "options"),
+        [
+            ("avg_pool2d", (3, 2, 1), {"weights": "float32"}),
+            ("avg_pool2d", (3, 2, 1), {"weights": "bfloat16"}),
+            ("avg_pool2d", (2,), {"weights": "bfloat16", "where": True}),
+            ("sum_pool2d", (9, 1, 4), {"weights": "int32"}),
+            ("avg_pool2d", (9, 1, 4), {"where": True}),
+            ("global_avg_pool", (), {"weights": "bfloat16"}),
+            ("adaptive_avg_pool2d", ((3, 4),), {"weights": "bfloat16"}),
+            *(("lp_pool2d", (p, 3, 2), {}) for p in (2, 3.5, 0.5, -2, 300, np.inf, -np.inf)),
+            ("global_lp_pool", (np.inf,), {}),
+            ("max_pool2d", (3, 2, 1), {"nan_policy": "omit"}),
+        ],
+    )
+    def test_gradients_of_bfloat16(self, torch, fn, args, options):
+        """Also where NumPy does a part of them, to which a tensor's elements are 16-bit integers."""
+        rng = np.random.default_rng(0)
+
+        def of(dtype, *shape):
+            values = rng.integers(1, 9, shape) if dtype == "int32" else rng.standard_normal(shape) + 2
+            return values.astype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
+
+        x = of("bfloat16", 2, 3, 10, 12) - of("bfloat16", 2, 3, 10, 12)
+        made = dict(options)
+        if "weights" in options:
+            made["weights"] = of(options["weights"], 10, 12)
+        if "where" in options:
+            made["where"] = rng.random((10, 12)) < 0.7
+        given = {k: tensor(torch, v) if isinstance(v, np.ndarray) else v for k, v in made.items()}
+        expected, backward = nbp.vjp(getattr(nbp, fn), x, *args, **made)
+        y, pullback = nbp.vjp(getattr(nbp, fn), tensor(torch, x), *args, **given)
+        np.testing.assert_array_equal(numpy(torch, y).astype(np.float32), expected.astype(np.float32))
+        dy = of("bfloat16", *expected.shape)
+        found, wanted = pullback(tensor(torch, dy)), backward(dy)
+        for a, b in zip(*((g if isinstance(g, tuple) else (g,)) for g in (found, wanted)), strict=True):
+            np.testing.assert_array_equal(numpy(torch, a).astype(np.float32), b.astype(np.float32))
+
     def test_agrees_with_autograd(self, torch):
         t = torch.from_numpy(X).clone().requires_grad_()
         y = torch.nn.functional.max_pool2d(t, 3, 2, 1)

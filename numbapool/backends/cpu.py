@@ -8,6 +8,7 @@ from math import prod
 
 import numpy as np
 
+from numbapool import containers
 from numbapool.backends import plans
 
 SLAB_BYTES = 8 << 20  # of a foreign byte order, converted at a time
@@ -171,9 +172,10 @@ def result_layout(shape, strides):
 
 def empty(shape, order, dtype):
     """A new array whose axes lie in `order`."""
-    if order == tuple(range(len(shape))):
-        return np.empty(shape, dtype)
-    return np.empty([shape[a] for a in order], dtype).transpose(np.argsort(order))
+    new = np.empty([shape[a] for a in order], dtype)
+    if dtype is containers.bfloat16:  # of which NumPy makes 16-bit integers
+        new = new.view(containers.BFloat16)
+    return new if order == tuple(range(len(shape))) else new.transpose(np.argsort(order))
 
 
 def _key_steps(sizes):

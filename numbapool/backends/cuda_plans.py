@@ -309,8 +309,8 @@ def is_apart(windows: Sequence[Windows], least: int = MANY_TAPS) -> bool:
 
 
 def in_passes(taps: Sequence[int], windows: Sequence[Windows]) -> bool:
-    """Whether windows of so many taps along their axes are merged axis by axis, through memory, so that the cost is their sum and not their product."""
-    return prod(taps) >= SEPARABLE_TAPS and sum(n > 1 for n in taps) > 1 and not is_apart(windows)
+    """Whether windows of so many taps along their axes are merged axis by axis, through memory, so that the cost is their sum and not their product: where they overlap."""
+    return prod(taps) >= SEPARABLE_TAPS and sum(n > 1 for n in taps) > 1 and not is_apart(windows, 1)
 
 
 def same_divisor(windows: Sequence[Windows], divisor: float | None) -> float:

@@ -295,7 +295,7 @@ def rows_of(args, taps, source, early, columns, groups, od, oh, last, y, keys, o
                 ask_for_rows(args, taps, count, h_line, here, 1)
                 before = columns_before(taps, count, here, columns, early)
                 middle = here + early * X_SIZE
-                if i < 2 * together:
+                if TWO_ROWS and i < 2 * together:
                     ask_for_rows(args, taps, count, h_line, here + x_pass, 1)
                     below = columns_before(taps, count, here + x_pass, columns, early)
                     least = two_rows(
