@@ -43,8 +43,8 @@ CASES = [
     ((1001,), {"axes": (1,)}, (3, 1, 1), "float32", 0),  # little work a row
     ((4, 3001), {}, (3, 1, 1), "float32", 0),  # long rows are mostly whole lines
     ((33, 35), {}, (3, 2, 1), "float32", 0),  # few results: nothing is gained
-    ((8, 1400), {}, (2,), "float32", 1),  # unless it is long
-    ((8, 1398), {}, (2,), "float32", 0),  # and the next begins where such stores may
+    ((8, 1400), {}, (2,), "float32", 1),  # a long row that is no whole vectors
+    ((8, 1398), {}, (2,), "float32", 0),  # the next begins where such stores may not
     ((9, 9, 32), {"axes": (1, 2)}, (3, 2, 1), "float32", 1),  # channels last
     ((9, 9, 24), {"axes": (1, 2)}, (3, 2, 1), "float32", 0),
     ((8, 6, 4, 64), {"axes": (1, 2, 3)}, (2,), "uint8", 1),
@@ -101,6 +101,7 @@ def test_planes_apart_by_way_of_lines(past, threads):
             assert np.all(whole[:, 35 * 35 :] == 77)
         y, indices = np.empty_like(x), np.empty(x.shape, np.int64)
         nbp.max_pool2d(x, 5, 1, 2, return_indices=True, out=(y, indices))
+        assert past() == 2
         assert same_bits(y, expected)
         assert same_bits(indices, places)
         memory = np.empty(x.nbytes + 8, np.uint8)

@@ -328,7 +328,8 @@ def forward(
         fields["MORE"] = (w.sure or w.most) - fields["TAPS_W"]
         fields["AT_MARKS"] = room.take(8 + 8 * (fields["PITCH"] // lanes + 1) * (1 + fields["MORE"]))
     if fields["PAST"] == 2:
-        fields["AT_STAGE"] = room.take(fused.STAGE + 2 * w.count * y_item + 4 * lanes * y_item + 256)
+        # Its words, two rows more than it holds, and vectors and lines that begin in them.
+        fields["AT_STAGE"] = room.take(fused.STAGE + 2 * w.count * y_item + 4 * (lanes * y_item + fused.LINE))
     if is_large:
         fields["AT_WIDE"] = room.take(row)
         fields["AT_PLACES"] = room.take(capacity * 8 if channel else 0)

@@ -317,9 +317,8 @@ def resolver(table):
     def named(annotation):
         if annotation in (None, inspect.Signature.empty):
             return False, types.void
-        annotation = getattr(annotation, "__name__", annotation).strip(
-            "'\""
-        )  # quoted twice where annotations are postponed
+        # Quoted twice where annotations are postponed.
+        annotation = getattr(annotation, "__name__", annotation).strip("'\"")
         name = annotation.removeprefix("inline_")
         return name != annotation, rules.get(name) or table.get(name) or {"int": types.int64}[name]
 

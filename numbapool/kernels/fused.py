@@ -12,12 +12,10 @@ from numbapool.kernels.rows import *
 
 TEMPLATE = True
 
+LINE = 64  # bytes of a line of memory
 STAGE = 2048  # bytes of results that are gathered before they are stored as whole lines
-GOAL, HEAD, THERE = (
-    0,
-    1,
-    2,
-)  # words in front of them: where they go, from a line's border on; how many bytes there are not ours; how many bytes there are, these included
+# Words in front of them: where they go, from a line's border on; how many of them are in front of ours; how many there are, these included.
+GOAL, HEAD, THERE = range(3)
 
 
 def merged_n(taps, count, source, n) -> "inline_acc":
@@ -194,13 +192,13 @@ def columns_before(taps, count, source, columns, n) -> "acc":
 
 def drain(stage, everything):
     """Store the whole lines of the stage past the caches, and with `everything` the elements of others one by one; else what is left is moved to the front."""
-    lines, goal, head, n = stage + 64, word(stage, GOAL), word(stage, HEAD), word(stage, THERE)
-    whole = n // 64 * 64
+    lines, goal, head, n = stage + LINE, word(stage, GOAL), word(stage, HEAD), word(stage, THERE)
+    whole = n // LINE * LINE
     first = 0 * n
     if head > 0 and whole > 0:
-        copy_results(goal, lines, head, 64)
-        head, first = 0 * n, 64 + 0 * n
-    for i in range(first, whole, 64):
+        copy_results(goal, lines, head, LINE)
+        head, first = 0 * n, LINE + 0 * n
+    for i in range(first, whole, LINE):
         store_line_past(goal + i, load_line(lines + i))
     if everything:
         copy_results(goal + whole, lines + whole, head, n - whole)
@@ -221,11 +219,11 @@ def aim(stage, y) -> "int":
     """Have the next results go to y; where in the stage they are written."""
     if word(stage, GOAL) + word(stage, THERE) != y:
         drain(stage, 1)
-        head = y - y // 64 * 64
+        head = y - y // LINE * LINE
         set_word(stage, GOAL, y - head)
         set_word(stage, HEAD, head)
         set_word(stage, THERE, head)
-    return stage + 64 + word(stage, THERE)
+    return stage + LINE + word(stage, THERE)
 
 
 def sweep(
@@ -256,6 +254,7 @@ def sweep(
         stage = room + word(args, AT_STAGE)
         for i in range(3):
             set_word(stage, i, 0)
+        # A run of all planes, then another, would not be in the order of memory.
         if word(word(args, RUNS), oh) < last - oh:
             step = min(groups, 1)
     while g < groups:
@@ -269,11 +268,11 @@ def sweep(
 
 
 def rows_of(args, taps, source, early, columns, groups, od, oh, last, y, keys, out_columns, divisors, stage):
-    """The rows of some of them."""
+    """The rows of `groups` planes, run by run of windows that are alike; `stage`: where results are gathered, 0 if they are not."""
     window, stride, key = word(args, TAPS_W), word(args, STRIDE), word(args, KEY_W)
     runs, x_pass, y_pass = word(args, RUNS), word(args, X_PASS), word(args, Y_H)
     left = columns - early
-    lines, full = stage + 64, 1 << 62  # never
+    lines, full = stage + LINE, 1 << 62  # never
     if stage:
         full = lines + STAGE
     h = oh
