@@ -13,7 +13,7 @@ SCRIPT = """
 import json, sys
 from numbapool import reductions
 from numbapool.backends.gradient_plans import Factors
-from numbapool.kernels import bind, bind_gradients, build, fused, large, narrow, phases, rows, runs, spread, vectors
+from numbapool.kernels import bind, bind_gradients, build, fused, large, narrow, phases, rows, runs, spread
 
 def kernel(name, dtype, form, key):
     if form is spread:
@@ -24,10 +24,8 @@ def kernel(name, dtype, form, key):
         return build.assembly(form, bind_gradients.phases(reductions.AVG.types(dtype, dtype, False)), "test")
     reduction = getattr(reductions, name)
     types = reduction.types(dtype, None, form is large)
-    if form is narrow:
-        return build.assembly(form, bind.narrow(reduction, types, key), "test")
-    lanes = vectors.fused_lanes(types) if form is fused else None
-    return build.assembly(form, bind.forward(reduction, types, key, lanes=lanes), "test")
+    names = {narrow: bind.narrow, fused: bind.fused}.get(form, bind.forward)
+    return build.assembly(form, names(reduction, types, key), "test")
 
 modules = {m.__name__.split(".")[-1]: m for m in (rows, large, fused, spread, narrow, phases, runs)}
 print(json.dumps([kernel(n, d, modules[f], k) for n, d, f, k in json.loads(sys.argv[1])]))

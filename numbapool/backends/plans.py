@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -158,34 +158,21 @@ def _kernel(reduction, form, key, elements, apart):
         reduction.name, form.template, form.types,
         f"{'' if key or not form.channel else 'unsaved_'}{accompanied}", elements.name, "planes" if apart else "",
     )  # fmt: skip
-    if form.template == "narrow":
-        return build.kernel(
-            narrow,
-            lambda: bind.narrow(reduction, form.types, form.channel, bool(key), elements),
-            name,
-        )
-    if form.template in ("whole", "long"):
-        template, names = (whole, bind.whole) if form.template == "whole" else (long, bind.long)
-        return build.kernel(
-            template, lambda: names(reduction, form.types, form.channel, bool(key), elements), name
-        )
-    template = {"large": large, "fused": fused, "rows": rows}[form.template]
-    lanes = _lanes(form)
+    templates: dict[str, tuple] = {
+        "rows": (rows, partial(bind.forward, apart=apart)), "large": (large, partial(bind.forward, apart=apart)),
+        "fused": (fused, bind.fused), "narrow": (narrow, bind.narrow), "whole": (whole, bind.whole), "long": (long, bind.long),
+    }  # fmt: skip
+    template, names = templates[form.template]
     return build.kernel(
-        template,
-        lambda: bind.forward(reduction, form.types, form.channel, bool(key), elements, apart, lanes),
-        name,
+        template, lambda: names(reduction, form.types, form.channel, bool(key), elements), name
     )
 
 
 def _lanes(form):
     """Elements per vector of the kernels for rows."""
-
-    return (
-        vectors.fused_lanes(form.types)
-        if form.template == "fused"
-        else vectors.lanes_of(form.types, form.channel)
-    )
+    if form.template == "fused":
+        return vectors.fused_lanes(form.types)
+    return vectors.lanes_of(form.types, form.channel)
 
 
 @lru_cache(maxsize=512)

@@ -6,7 +6,16 @@ import numpy as np
 
 from numbapool import dtypes, reductions
 from numbapool.kernels import double, keyed, paired, planes, taken, values, watch
-from numbapool.kernels.vectors import ADDED, PAIRS, lanes_of, narrow_lanes, places_dtype, whole_lanes, widens
+from numbapool.kernels.vectors import (
+    ADDED,
+    PAIRS,
+    fused_lanes,
+    lanes_of,
+    narrow_lanes,
+    places_dtype,
+    whole_lanes,
+    widens,
+)
 
 NOWHERE = 2**62  # int64 keys from here on: no element
 NO_TAP = 255
@@ -60,7 +69,6 @@ def forward(
         "D_SIZE": dtypes.itemsize(types.end),
         "K_SIZE": dtypes.itemsize(channel) if channel else 0,
         "IDEMPOTENT": reduction.selecting,
-        "TWO_ROWS": not channel,
         "JOINS": not elements.beside,
         "load_x": p.loader(types.x, types.acc, lanes),
         "load_x_2": p.spread_loader(types.x, types.acc, lanes),
@@ -110,12 +118,6 @@ def forward(
         return names
     names |= {n: getattr(p, n) for n in (*_MOVES, "fence")}
     names["store_y_past"] = p.past_storer(types.end, y_name, lanes)
-    line = "int64", "int64", 8
-    names |= {
-        "load_line": p.loader(*line),
-        "store_line": p.storer(*line),
-        "store_line_past": p.past_storer(*line, 64),
-    }
     names |= {"MARKS": False} | (_marking(p, lanes) if marks(types, channel) else {})
     return names | _at_once(p, reduction, types, channel, elements, lanes, names["merge"]) | _watch(p, reduction, types, channel, lanes)  # fmt: skip
 
@@ -165,6 +167,20 @@ def _watch(p, reduction, types, channel, lanes):
     bits = ("lesser_bits", "lesser_unsigned_bits", "any_negative_zero", "any_positive_zero")
     names = {n: getattr(p, n) for n in (*bits, "pick")}
     return functions(watch) | names | {"first_lanes": p.lane_counter(lanes)}
+
+
+def fused(reduction, types, channel=None, saves=False, elements=reductions.ALL):
+    """Binding of the template for windows of two, three, five or seven columns, which are merged in registers."""
+    from numbapool.kernels import primitives as p
+
+    line = "int64", "int64", 8
+    return forward(reduction, types, channel, saves, elements, lanes=fused_lanes(types)) | {
+        "MARKS": False,  # its windows slide
+        "TWO_ROWS": not channel,
+        "load_line": p.loader(*line),
+        "store_line": p.storer(*line),
+        "store_line_past": p.past_storer(*line, 64),
+    }
 
 
 def whole(reduction, types, channel=None, saves=False, elements=reductions.ALL):

@@ -6,8 +6,10 @@ an object file with a single entry and no symbol of Python's or Numba's in it. A
 without starting Numba's compiler.
 """
 
+import contextlib
 import ctypes
 import functools
+import gc
 import hashlib
 import os
 import sys
@@ -101,10 +103,19 @@ def llvm_ir(template_module, binding, name):
         return str(_compile(template_module, binding, name)[0])
 
 
+@contextlib.contextmanager
 def _compiling():
+    """One at a time, and without looking for garbage: there is little, and to walk through all that Numba has in memory takes a tenth of the time."""
     from numba.core.compiler_lock import global_compiler_lock
 
-    return global_compiler_lock
+    with global_compiler_lock:
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            yield
+        finally:
+            if collects:
+                gc.enable()
 
 
 def _make(template_module, binding, name):
@@ -180,8 +191,6 @@ def _rebind(module, binding, name, wrap):
 
 def _compile(template_module, binding, name):
     """(LLVM module with the one entry `_symbol(name)`, names that it needs from elsewhere)."""
-    from llvmlite import binding as ll
-
     from . import compiler, primitives
 
     binding = {"min": primitives.minimum, "max": primitives.maximum} | (
@@ -190,32 +199,12 @@ def _compile(template_module, binding, name):
     binding = {n: compiler.Primitive(v._defn) if hasattr(v, "_defn") else v for n, v in binding.items()}
     named = compiler.resolver(binding.get("TYPES", {}))
     band = _rebind(template_module, binding, name, lambda f: compiler.helper(f, named))["band"]
-    module, native = compiler.compile_band(band, name)
     entry = _symbol(name)
-    module.link_in(ll.parse_assembly(_entry(module.get_function(native), entry)))
+    module = compiler.compile_band(band, name, entry)
     compiler.optimise(module, entry)
     loose = [v.name for v in (*module.functions, *module.global_variables)
              if v.is_declaration and not v.name.startswith("llvm.") and v.name not in _LIBC]  # fmt: skip
     return module, loose
-
-
-def _entry(native, name):
-    """LLVM IR of ``void name(i64, i64, i64, i64)`` that calls Numba's function, whose result and status go nowhere."""
-    from llvmlite import ir
-
-    i8, i32, i64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
-    pointer = i8.as_pointer()
-    error = ir.LiteralStructType([pointer, i32, pointer, pointer, i32]).as_pointer()
-    module = ir.Module()
-    module.triple, module.data_layout = native.module.triple, native.module.data_layout
-    callee = ir.Function(
-        module, ir.FunctionType(i32, [pointer.as_pointer(), error.as_pointer(), *[i64] * 4]), native.name
-    )
-    entry = ir.Function(module, ir.FunctionType(ir.VoidType(), [i64] * 4), name)
-    build = ir.IRBuilder(entry.append_basic_block())
-    build.call(callee, [build.alloca(pointer), build.alloca(error), *entry.args])
-    build.ret_void()
-    return str(module)
 
 
 def _codegen():

@@ -21,75 +21,18 @@ from types import FunctionType
 
 from llvmlite import binding as ll
 from llvmlite import ir
-from numba.core import compiler, cpu, typed_passes, types, typing, untyped_passes
+from numba.core import compiler, typed_passes, types, untyped_passes
 from numba.core import ir as numba_ir
+from numba.core.codegen import CPUCodeLibrary
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import PassManager, register_pass
 from numba.core.datamodel import models
 from numba.core.datamodel.registry import register_default
 from numba.core.ir_utils import build_definitions
 from numba.core.typing import signature
-from numba.core.typing.templates import (
-    AbstractTemplate,
-    Registry,
-    _TemplateTargetHelperMixin,
-    builtin_registry,
-)
+from numba.core.typing.templates import AbstractTemplate
 
-
-class _Typing(typing.Context):
-    def __init__(self):
-        super().__init__()
-        self._resolved = {}
-
-    def refresh(self):
-        """Nothing comes later: primitives carry their types with them."""
-
-    def resolve_function_type(self, func, args, kws):
-        """What a sum of two integers is does not change, and asking takes longer than all else that is done with it."""
-        if isinstance(func, _Primitive) or kws:
-            return super().resolve_function_type(func, args, kws)
-        if (func, args) not in self._resolved:
-            self._resolved[func, args] = super().resolve_function_type(func, args, kws)
-        return self._resolved[func, args]
-
-    def _load_builtins(self):
-        """Python's operators and types, without the overloads, which would load Numba's own contexts."""
-        plain = Registry()
-        plain.functions = [
-            t for t in builtin_registry.functions if not issubclass(t, _TemplateTargetHelperMixin)
-        ]
-        plain.globals = builtin_registry.globals
-        self.install_registry(plain)
-
-
-class _Target(cpu.CPUContext):
-    def refresh(self):
-        pass
-
-    def get_function(self, fn, sig, _firstcall=True):
-        if not isinstance(fn, _Primitive):
-            return super().get_function(fn, sig, _firstcall)
-        emit = fn.emits[sig.args]
-        return lambda builder, args, loc=None: emit(self, builder, sig, args)
-
-    def post_lowering(self, mod, library):
-        """Templates count no references, so nothing of Numba's runtime is linked."""
-
-
-@functools.cache
-def target():
-    """The target context of all kernels."""
-    from numba.core.imputils import builtin_registry as lowered
-
-    # Imported, they register how they are lowered.
-    from numba.cpython import builtins, numbers, rangeobj, tupleobj
-
-    with global_compiler_lock:
-        context = _Target(_Typing())
-        context.typing_context._load_builtins()
-        context.install_registry(lowered)
-        return context
+from numbapool.kernels.lowering import Lowering, target
 
 
 class _Primitive(types.Function):
@@ -180,12 +123,11 @@ class _Pipeline(compiler.CompilerBase):
         for step in (
             _Translate,
             untyped_passes.FixupArgs,
-            untyped_passes.IRProcessing,
             untyped_passes.RewriteSemanticConstants,
             untyped_passes.DeadBranchPrune,
             typed_passes.NopythonTypeInference,
             typed_passes.AnnotateTypes,
-            typed_passes.NativeLowering,
+            Lowering,
             typed_passes.NoPythonBackend,
         ):
             manager.add_pass(step, step.__name__)
@@ -288,8 +230,9 @@ def helper(function, named_types):
             if sig.args not in lowered:  # a helper belongs to one kernel, so to one library
                 lowered[sig.args] = _lower(
                     function, sig.args, sig.return_type, context.active_code_library, inline
-                ).fndesc
-            return context.call_internal_no_propagate(builder, lowered[sig.args], sig, values)[1]
+                ).fndesc.llvm_func_name
+            callee = builder.module.globals[lowered[sig.args]]
+            return context.call_conv.call_function(builder, callee, sig.return_type, sig.args, values)[1]
 
         return signature(returns, *args), codegen
 
@@ -325,15 +268,28 @@ def resolver(table):
     return named
 
 
-def compile_band(band, name):
-    """Lower `band(args, slot, lo, hi)` and its helpers; (LLVM module with nothing exported, name of the native function)."""
+class _Library(CPUCodeLibrary):
+    """All functions of a kernel, in one module."""
+
+    def __init__(self, name):
+        super().__init__(target().codegen(), name)
+        self.module = super().create_ir_module(name)
+
+    def create_ir_module(self, name):
+        return self.module
+
+    def add_ir_module(self, ir_module):
+        pass
+
+
+def compile_band(band, name, entry):
+    """Lower `band(args, slot, lo, hi)` and its helpers into an LLVM module; the function is called `entry` in it."""
     with global_compiler_lock:
-        library = target().codegen().create_library(name)
-        library._optimize_functions = lambda module: None  # all of them will be, together
-        result = _lower(band, (types.int64,) * 4, types.void, library)
-        for other in library._linking_libraries:  # overloads of builtins that a template calls
-            library._final_module.link_in(other._get_module_for_linking(), preserve=True)
-        return library._final_module, result.fndesc.llvm_func_name
+        library = _Library(name)
+        lowered = _lower(band, (types.int64,) * 4, types.void, library)
+        module = ll.parse_assembly(str(library.module))
+        module.get_function(lowered.fndesc.llvm_func_name).name = entry
+        return module
 
 
 def optimise(module, entry):
