@@ -23,10 +23,8 @@ def ask_for_rows(args, taps, count, h_line, source, groups):
     tall = max(word(h_line, STOP) - word(h_line, START), 1)
     for g in range(groups):
         here = source + g * word(args, X_PASS) + word(args, FAR) - n
-        t = tall - 1
-        while t < count:  # a range with such a step would divide
+        for t in range(tall - 1, count, tall):
             ask(here + word(taps, 2 * t), n)
-            t += tall
 
 
 def ask_along(args, taps, first, count, source, i, n, step):

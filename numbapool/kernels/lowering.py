@@ -1,7 +1,7 @@
 """How a template's code becomes LLVM's: Numba's lowering, without what only Python needs.
 
-Numba's functions may raise, its variables count references, its ranges may go either way and its divisors be zero. Templates do none of that, and what is emitted for it is
-most of what LLVM has to read: without it, kernels have half as many instructions, compile in two thirds of the time, and are faster where a loop is short.
+Numba's functions may raise, its variables own what they hold, its ranges know how many elements they have, and its divisors may be zero. Templates need none of that; what would be
+emitted for it is most of what LLVM has to read. Without it kernels compile in half the time, and short loops are faster.
 """
 
 import functools
@@ -120,18 +120,24 @@ def _range(context, builder, sig, args):
 def _getiter(context, builder, sig, args):
     start, stop, step = (builder.extract_value(args[0], i) for i in range(3))
     with builder.goto_entry_block():
-        here = builder.alloca(start.type)
+        here, left = builder.alloca(start.type), builder.alloca(start.type)
     builder.store(start, here)
-    return _pack(context, builder, sig.return_type, here, stop, step)
+    builder.store(builder.sub(stop, start, flags=["nsw"]), left)
+    return _pack(context, builder, sig.return_type, here, stop, step, left)
 
 
 def _iternext(context, builder, sig, args):
-    here, stop, step = (builder.extract_value(args[0], i) for i in range(3))
-    i = builder.load(here)
+    """Neighbours are counted, which LLVM makes the better loops of; others are compared with the end, which takes no division."""
+    here, stop, step, left = (builder.extract_value(args[0], i) for i in range(4))
+    i, n = builder.load(here), builder.load(left)
     builder.store(builder.add(i, step, flags=["nsw"]), here)
+    builder.store(builder.sub(n, n.type(1), flags=["nsw"]), left)
     below, above = builder.icmp_signed("<", i, stop), builder.icmp_signed(">", i, stop)
-    forward = builder.icmp_signed(">", step, step.type(0))
-    return _pack(context, builder, sig.return_type, i, builder.select(forward, below, above))
+    goes_on = builder.select(builder.icmp_signed(">", step, step.type(0)), below, above)
+    goes_on = builder.select(
+        builder.icmp_signed("==", step, step.type(1)), builder.icmp_signed(">", n, n.type(0)), goes_on
+    )
+    return _pack(context, builder, sig.return_type, i, goes_on)
 
 
 def _floordiv(context, builder, sig, args):
@@ -143,7 +149,7 @@ def _floordiv(context, builder, sig, args):
     return builder.add(quotient, builder.sext(below, y.type))
 
 
-# Templates divide by positive numbers, and no step of a range is zero. Numba would count the elements of a range by a division, and be ready to raise.
+# Templates divide by positive numbers, and no step of a range is zero.
 _SIMPLER = {(range, (types.int64,) * n): _range for n in (1, 2, 3)} | {
     ("getiter", (types.range_state64_type,)): _getiter,
     ("iternext", (types.range_iter64_type,)): _iternext,
@@ -153,7 +159,7 @@ _SIMPLER = {(range, (types.int64,) * n): _range for n in (1, 2, 3)} | {
 
 
 class _Lower(lowering.Lower):
-    """Variables hold nothing that would have to be given back, so nothing is asked of what was there before; `library` has one module for all functions."""
+    """What a variable held before is of no interest, nor is any Python function that the code came from."""
 
     def emit_environment_object(self):
         pass
