@@ -41,6 +41,7 @@ def quotients(at, x, y):
         note(at, x // 7)
         note(at, x // 64)
         note(at, x // y)
+        note(at, x // DIVISOR)
         x //= 4
         note(at, x)
 
@@ -57,7 +58,7 @@ def band(args, slot, lo, hi):
 
 def run(step, slot, lo, hi, inner=1):
     """What the kernel notes."""
-    binding = {"word": primitives.word, "set_word": primitives.set_word, "STEP": step}
+    binding = {"word": primitives.word, "set_word": primitives.set_word, "STEP": step, "DIVISOR": 5}
     kernel = build.kernel(sys.modules[__name__], binding, f"lowering_{step}")
     notes, args = np.full(4096, 7, np.int64), np.zeros(3, np.int64)
     args[:] = notes.ctypes.data, 5, inner
@@ -79,10 +80,20 @@ def test_quotients():
     for x, y in product(
         (-129, -128, -65, -64, -8, -7, -1, 0, 1, 6, 7, 63, 64, 2**62, -(2**62)), (1, 2, 3, 64, 2**40)
     ):
-        assert run(1, 1, x, y) == [x // 1, x // 2, x // 7, x // 64, x // y, x // 4]
+        assert run(1, 1, x, y) == [x // 1, x // 2, x // 7, x // 64, x // y, x // 5, x // 4]
 
 
 def test_branches():
     for x, y in product((-2, -1, 0, 1, 2), repeat=2):
         expected = [min(x, y) - max(x, y)] if (x > 0 and not y < 0) or x == -1 else []
         assert run(1, 2, x, y) == expected
+
+
+def test_divisors_that_are_not_positive():
+    from numba.core import config
+
+    if config.DISABLE_JIT:
+        pytest.skip("nothing is lowered")
+    binding = {"word": primitives.word, "set_word": primitives.set_word, "STEP": 1, "DIVISOR": 0}
+    with pytest.raises(Exception, match="divide by positive numbers"):
+        build.llvm_ir(sys.modules[__name__], binding, "lowering_divisor")

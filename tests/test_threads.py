@@ -533,6 +533,59 @@ def test_worker_of_a_parent_that_used_openmp(run_python, store):
 
 
 @forks
+def test_fork_waits_no_longer_than_the_compiler(run_python, store):
+    """Whoever forks holds no lock that the compiler waits for, and children look for garbage."""
+    run_python(
+        """
+        import gc, os, threading, time
+        import numpy as np
+        import numbapool as nbp
+        first = lambda: nbp.avg_pool2d(np.ones((1, 1, 30, 30)), (9, 15), 1)
+        t = threading.Thread(target=first)
+        t.start()
+        while gc.isenabled() and t.is_alive():
+            time.sleep(0.002)
+        start = time.perf_counter()
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0 if gc.isenabled() else 3)
+        waited = time.perf_counter() - start
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        t.join()
+        assert gc.isenabled()
+        assert waited < 9, waited
+        """,
+        NUMBAPOOL_CACHE_DIR="",
+        XDG_CACHE_HOME=store,
+    )
+
+
+@forks
+def test_child_of_a_fork_in_a_pause_looks_for_garbage(run_python):
+    run_python("""
+        import gc, os
+        from numbapool.kernels import build
+        with build._compiling():
+            assert not gc.isenabled()
+            with build._compiling():
+                pass
+            assert not gc.isenabled()
+            build._after_fork(True)
+            assert gc.isenabled()
+        assert gc.isenabled()
+        try:
+            with build._compiling():
+                raise KeyError
+        except KeyError:
+            assert gc.isenabled()
+        gc.disable()
+        with build._compiling():
+            pass
+        assert not gc.isenabled()
+    """)
+
+
+@forks
 def test_fork_while_compiling(run_python, store):
     run_python(
         """

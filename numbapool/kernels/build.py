@@ -103,19 +103,29 @@ def llvm_ir(template_module, binding, name):
         return str(_compile(template_module, binding, name)[0])
 
 
+_paused = False  # whether no garbage is looked for while something is compiled
+
+
 @contextlib.contextmanager
 def _compiling():
-    """One at a time, and without looking for garbage: there is little, and to walk through all that Numba has in memory takes a tenth of the time."""
+    """One at a time, and without looking for garbage: there is little, and to walk through all that Numba has in memory takes a tenth of the time.
+
+    The pause is the whole process's, so it undoes a `gc.disable()` that another thread calls meanwhile.
+    """
+    global _paused
     from numba.core.compiler_lock import global_compiler_lock
 
     with global_compiler_lock:
-        collects = gc.isenabled()
-        gc.disable()
+        pauses = gc.isenabled()
         try:
+            if pauses:
+                _paused = True
+                gc.disable()
             yield
         finally:
-            if collects:
+            if pauses:
                 gc.enable()
+                _paused = False
 
 
 def _make(template_module, binding, name):
@@ -279,6 +289,10 @@ def _before_fork():
 
 
 def _after_fork(child):
+    global _paused
+    if child and _paused:  # by a thread that is not there
+        gc.enable()
+        _paused = False
     while _held:
         lock, acquired = _held.pop()
         if acquired:
@@ -288,6 +302,9 @@ def _after_fork(child):
 
 
 if hasattr(os, "register_at_fork"):
+    # Numba logs, and a fork waits for that lock as well. Hooks run in reverse: whoever forks must not hold it while waiting for the compiler, which may be about to log.
+    import logging
+
     os.register_at_fork(
         before=_before_fork,
         after_in_parent=functools.partial(_after_fork, False),

@@ -6,10 +6,6 @@ internal, and optimised together: a fifth of the time, and better inlining.
 
 A helper says with its annotation what it returns: nothing (void), `int`, or a name from the binding's `TYPES`; "inline_" before it has the helper inlined wherever it
 is called, as no vector stays in its register over a call, which LLVM does not count.
-
-Templates know integers, ranges, tuples and primitives. Numba's own contexts know all of Python and NumPy as well, and to load that takes longer than to
-compile a kernel; they ask every NumPy function about every sum of two integers, and look for news whenever a primitive is typed.
-So kernels have contexts of their own.
 """
 
 import builtins

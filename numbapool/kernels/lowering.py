@@ -2,6 +2,10 @@
 
 Numba's functions may raise, its variables own what they hold, its ranges know how many elements they have, and its divisors may be zero. Templates need none of that; what would be
 emitted for it is most of what LLVM has to read. Without it kernels compile in half the time, and short loops are faster.
+
+Templates know integers, ranges, tuples and primitives. Numba's own contexts know all of Python and NumPy as well, and to load that takes longer than to
+compile a kernel; they ask every NumPy function about every sum of two integers, and look for news whenever a primitive is typed.
+So kernels have contexts of their own.
 """
 
 import functools
@@ -142,7 +146,10 @@ def _iternext(context, builder, sig, args):
 
 def _floordiv(context, builder, sig, args):
     x, y = args
-    if isinstance(y, ir.Constant) and y.constant & (y.constant - 1) == 0:
+    known = y.constant if isinstance(y, ir.Constant) else 1
+    if known <= 0:
+        raise ValueError(f"templates divide by positive numbers, not by {known}")
+    if isinstance(y, ir.Constant) and known & (known - 1) == 0:
         return builder.ashr(x, y.type(y.constant.bit_length() - 1))
     quotient = builder.sdiv(x, y)
     below = builder.icmp_signed("<", builder.sub(x, builder.mul(quotient, y)), y.type(0))
