@@ -22,39 +22,10 @@ from numba.core import ir as numba_ir
 from numba.core.codegen import CPUCodeLibrary
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import PassManager, register_pass
-from numba.core.datamodel import models
-from numba.core.datamodel.registry import register_default
 from numba.core.ir_utils import build_definitions
 from numba.core.typing import signature
-from numba.core.typing.templates import AbstractTemplate
 
-from numbapool.kernels.lowering import Lowering, target
-
-
-class _Primitive(types.Function):
-    """The type of a primitive, which knows its signatures and what it emits: Numba has nothing to look up."""
-
-    def __init__(self, primitive):
-        super().__init__(type("_Template", (AbstractTemplate,), {"key": primitive}))
-        self.define, self.signatures, self.emits = primitive._defn, {}, {}
-
-    def get_call_type(self, context, args, kws):
-        args = tuple(types.unliteral(a) for a in args)
-        if args not in self.signatures:
-            typed, emit = self.define(context, *args)
-            self.signatures[args], self.emits[typed.args] = typed, emit
-        return self.signatures[args]
-
-
-register_default(_Primitive)(models.OpaqueModel)  # where a template's variable holds one
-
-
-class Primitive:
-    """A function of Numba's types that emits LLVM code: `define(typing context, *types)` gives a signature and a code generator, as for an intrinsic."""
-
-    def __init__(self, define):
-        self._defn = define
-        self._numba_type_ = _Primitive(self)
+from numbapool.kernels.lowering import Lowering, Primitive, PrimitiveType, target
 
 
 def _flags(inline):
@@ -179,7 +150,7 @@ def _trace(function, context, builder, arg_types, values, result):
         return value
 
     def unpack(kind, value):
-        if isinstance(kind, _Primitive):
+        if isinstance(kind, PrimitiveType):
             return calling(kind)
         if isinstance(kind, types.BaseTuple):
             return tuple(unpack(t, builder.extract_value(value, i)) for i, t in enumerate(kind))

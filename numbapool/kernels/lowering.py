@@ -1,7 +1,7 @@
 """How a template's code becomes LLVM's: Numba's lowering, without what only Python needs.
 
 Numba's functions may raise, its variables own what they hold, its ranges know how many elements they have, and its divisors may be zero. Templates need none of that; what would be
-emitted for it is most of what LLVM has to read. Without it kernels compile in half the time, and short loops are faster.
+emitted for it is half of what LLVM has to read.
 
 Templates know integers, ranges, tuples and primitives. Numba's own contexts know all of Python and NumPy as well, and to load that takes longer than to
 compile a kernel; they ask every NumPy function about every sum of two integers, and look for news whenever a primitive is typed.
@@ -16,7 +16,40 @@ from numba.core import cpu, lowering, typed_passes, types, typing
 from numba.core.callconv import BaseCallConv
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import register_pass
-from numba.core.typing.templates import Registry, _TemplateTargetHelperMixin, builtin_registry
+from numba.core.datamodel import models
+from numba.core.datamodel.registry import register_default
+from numba.core.typing.templates import (
+    AbstractTemplate,
+    Registry,
+    _TemplateTargetHelperMixin,
+    builtin_registry,
+)
+
+
+class PrimitiveType(types.Function):
+    """The type of a primitive, which knows its signatures and what it emits: Numba has nothing to look up."""
+
+    def __init__(self, primitive):
+        super().__init__(type("_Template", (AbstractTemplate,), {"key": primitive}))
+        self.define, self.signatures, self.emits = primitive._defn, {}, {}
+
+    def get_call_type(self, context, args, kws):
+        args = tuple(types.unliteral(a) for a in args)
+        if args not in self.signatures:
+            typed, emit = self.define(context, *args)
+            self.signatures[args], self.emits[typed.args] = typed, emit
+        return self.signatures[args]
+
+
+register_default(PrimitiveType)(models.OpaqueModel)  # where a template's variable holds one
+
+
+class Primitive:
+    """A function of Numba's types that emits LLVM code: `define(typing context, *types)` gives a signature and a code generator, as for an intrinsic."""
+
+    def __init__(self, define):
+        self._defn = define
+        self._numba_type_ = PrimitiveType(self)
 
 
 class Typing(typing.Context):
@@ -31,7 +64,7 @@ class Typing(typing.Context):
 
     def resolve_function_type(self, func, args, kws):
         """What a sum of two integers is does not change, and asking takes longer than all else that is done with it."""
-        if hasattr(func, "emits") or kws:
+        if isinstance(func, PrimitiveType) or kws:
             return super().resolve_function_type(func, args, kws)
         if (func, args) not in self._resolved:
             self._resolved[func, args] = super().resolve_function_type(func, args, kws)
@@ -87,7 +120,7 @@ class Target(cpu.CPUContext):
         pass
 
     def get_function(self, fn, sig, _firstcall=True):
-        if hasattr(fn, "emits"):
+        if isinstance(fn, PrimitiveType):
             emit = fn.emits[sig.args]
         else:
             emit = _SIMPLER.get((fn.get_impl_key(sig) if isinstance(fn, types.Callable) else fn, sig.args))
@@ -146,11 +179,11 @@ def _iternext(context, builder, sig, args):
 
 def _floordiv(context, builder, sig, args):
     x, y = args
-    known = y.constant if isinstance(y, ir.Constant) else 1
-    if known <= 0:
-        raise ValueError(f"templates divide by positive numbers, not by {known}")
-    if isinstance(y, ir.Constant) and known & (known - 1) == 0:
-        return builder.ashr(x, y.type(y.constant.bit_length() - 1))
+    if isinstance(y, ir.Constant):
+        if y.constant <= 0:
+            raise ValueError(f"templates divide by positive numbers, not by {y.constant}")
+        if y.constant & (y.constant - 1) == 0:
+            return builder.ashr(x, y.type(y.constant.bit_length() - 1))
     quotient = builder.sdiv(x, y)
     below = builder.icmp_signed("<", builder.sub(x, builder.mul(quotient, y)), y.type(0))
     return builder.add(quotient, builder.sext(below, y.type))
