@@ -6,7 +6,8 @@ from cases import same_bits
 
 import numbapool as nbp
 from numbapool.backends import blocks
-from numbapool.kernels import block
+from numbapool.kernels import block, vectors
+from numbapool.reductions import Types
 
 LARGE = 20 << 20  # bytes, more than caches hold
 FIELDS = "NEW_X", "AHEAD_X", "ASKED", "NEXT_X", "ALONG"
@@ -44,13 +45,15 @@ def asked(native, monkeypatch):
         ((70, 70), "avg_pool2d", (3, 1, 1), 280),
         ((70, 70), "max_pool2d", (4,), 4 * 280),
         ((9, 30, 40), "max_pool3d", (2,), 2 * 160),
-        ((7, 7), "max_pool2d", (2,), 196),
+        ((7, 7), "max_pool2d", (2,), "a third of the planes that share a vector"),
         ((7, 7), "global_avg_pool", (), 196),
         ((70, 70), "global_max_pool", (), 0),
         ((70, 70), "max_pool2d", (2, (8, 2)), 0),  # most rows are in no window
     ],
 )
 def test_large_arrays(asked, plane, fn, args, expected):
+    if isinstance(expected, str):
+        expected = -(-vectors.narrow_planes(Types(*["float32"] * 4)) * 196 // 3)
     x = array(*plane)
     y, found = asked(fn, x, *args)
     assert found == [expected, 0, 0, 0, 0]

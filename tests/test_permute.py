@@ -80,6 +80,77 @@ def test_rows_that_fill_their_vectors(dtype, native):
                     check_vjp(f"{op}_pool2d", x, (kernel,), given, array(y.shape, dtype, "ties", seed=1))
 
 
+_PLANES = """
+    import itertools, sys
+    import numpy as np
+    from cases import array
+    from guarded import guarded, guarded_allocations
+    from numbapool.kernels import build
+    from numbapool.testing import check, check_vjp
+
+    def views(shape, dtype):
+        n, h, w = shape
+        for end in (True, False):
+            whole = guarded(shape, dtype, end, 0)
+            wide = guarded((n, h, w + 2), dtype, end, 0)
+            high = guarded((n, 2 * h, w), dtype, end, 0)
+            halves = guarded((n, 2, h, w), dtype, end, 0)
+            yield from (whole, whole[::-1], whole[:, ::-1], wide[..., :w], wide[..., 2:], high[:, ::2], high[:, h:])
+            yield from (halves[:, 1], halves.transpose(1, 0, 2, 3)[:, ::-1])
+            yield np.broadcast_to(guarded((1, h, w), dtype, end, 0), shape)
+
+    calls = [((2,), {}), ((3, 2, 1), {}), ((3, 1, 1), {}), ((2, 1), {}), ((3, 1), {}), ((3, 1, 1), {'return_indices': True}),
+             ((2,), {'nan_policy': 'omit'}), ((3, 2), {'return_indices': True})]
+    for n, (h, w), dtype in itertools.product((1, 2, 3, 5), ((7, 7), (4, 8), (5, 14), (3, 16)), sys.argv[1].split(',')):
+        for view, (window, options) in itertools.product(views((n, h, w), dtype), calls):
+            values = array(view.shape, dtype, 'ties')
+            if view.flags.writeable:
+                view[...] = values
+            for op in ('max', 'avg'):
+                if op == 'max' or 'return_indices' not in options:
+                    with guarded_allocations(True):
+                        y = check(f'{op}_pool2d', view, *window, **options)
+        if dtype == 'float32':
+            check_vjp('avg_pool2d', values, (3, 2, 1), {}, array((n, (h - 1) // 2 + 1, (w - 1) // 2 + 1), dtype))
+    assert any('narrow' in k.name for k in build.kernels())
+"""
+
+
+@pytest.mark.parametrize("dtypes", ["float32", "float64,uint8", "float16"])
+def test_planes_beside_each_other(run_python, dtypes):
+    """Odd and even numbers of planes, in any order of memory, between protected pages: what lies behind the last one is not read."""
+    run_python(_PLANES, dtypes)
+
+
+def test_runs_of_rows(native):
+    """Rows of results are described by what they have in common, however many there are."""
+    from numbapool.backends import narrow_plans, plans
+    from numbapool.kernels import narrow
+
+    native(True)
+    seen = []
+
+    def spy(*args, **options):
+        seen.append(args[4])
+        return merging(*args, **options)
+
+    merging, narrow_plans._merging = narrow_plans._merging, spy
+    try:
+        plans.forward.cache_clear()
+        for shape, window, lengths in (
+            ((4, 7, 7), (2,), [3]),
+            ((4, 14, 14), (3, 1, 1), [1, 12, 1]),
+            ((4, 13, 13), (3, 2, 1), [1, 5, 1]),
+            ((4, 14, 13), (3, 2, 1), [1, 6]),
+        ):
+            check("max_pool2d", array(shape), *window)
+            assert seen.pop()[:, narrow.LENGTH].tolist() == lengths
+        check("max_pool3d", array((4, 6, 6, 6)), 2)
+        assert seen.pop()[:, narrow.LENGTH].tolist() == [3, 3, 3]
+    finally:
+        narrow_plans._merging = merging
+
+
 def test_gradients_keep_no_sign_of_zero():
     """However a gradient is gathered, it is a sum that begins with 0."""
     for shape, window in (((3,), 3), ((2, 40), 3), ((2, 40), 20), ((2, 9), 3)):

@@ -296,9 +296,10 @@ def set_planes_asked_for(fields, view, nbytes):
         fields |= {"NEW_X": step, "FAR": FAR_BYTES}
 
 
-def in_groups(view, letters, nbytes):
-    """The fields of kernels that do a plane at a time (`kernels/each.py`), each of about `nbytes`; `letters` name the arrays in the order of the view."""
+def in_groups(view, letters, nbytes, at_once=1):
+    """The fields of kernels that do a plane at a time, or some `at_once` (`kernels/each.py`), each of about `nbytes`; `letters` name the arrays in the order of the view."""
     group = min(max(ITEM_BYTES // nbytes, 1), view.outer)
+    group = max(group // at_once * at_once, 1)
     fields = {"GROUPS": -(-view.outer // group), "GROUP": group, "OUTER": view.outer}
     for letter, steps, table in zip(letters, view.steps, view.tables, strict=False):
         fields |= {f"{letter}_TABLE": address(table), f"{letter}_G": steps[0]}

@@ -16,13 +16,13 @@ from numbapool.backends.blocks import (
     in_groups,
     is_row,
     kernel_name,
+    rounded_up,
     size_of,
 )
-from numbapool.kernels import block, build, vectors
+from numbapool.kernels import block, build, narrow, vectors
 from numbapool.reductions import AVG
 
 MOST_WORDS = 1024  # of a table, which shares the first-level cache with the planes
-HEAD = 4  # words of a line before its rows: how many they are, offsets in y and among the keys, the rows' part of the divisor
 MOST_BYTES = 16 * 1024  # of the tables of a flat plane, likewise
 NO_NUMBER = 2**30  # of no tap
 SCATTERED = 40  # outputs that could be scattered while a plane of no outputs is
@@ -35,7 +35,7 @@ def fits(view, roles, types, rows):
     d, h, w = roles
     most = 2 * vectors.narrow_lanes(types)
     widest = max(w.size, w.count) * view.inner
-    lines = d.count * h.count * (HEAD + 2 * d.most * h.most)
+    lines = d.count * h.count * (4 + 2 * d.most * h.most)
     if (
         not blocks.NATIVE
         or widest > most
@@ -86,11 +86,13 @@ def plan(kernel, view, roles, types, weights, divisor, nbytes):
     `weights` are what taps along D, H and W add to a key. `divisor` is None for sums, 0 for the windows' own extents. `nbytes` is the size of x.
     """
     d, h, w = roles
-    lines = _lines(view, d, h, lambda m, i, n, j: m * weights[0] + n * weights[1])
-    extents = w.table[:, block.EXTENT]
-    if divisor:
-        extents, lines[..., 3] = np.full(w.count, divisor), 1
-    return _merging(kernel, view, roles, types, lines, extents, weights[2], nbytes)
+
+    def share(od, oh):
+        return 1 if divisor else d.table[od, block.EXTENT] * h.table[oh, block.EXTENT]
+
+    runs = _runs(view, d, h, lambda m, i, n, j: m * weights[0] + n * weights[1], share)
+    extents = np.full(w.count, divisor) if divisor else w.table[:, block.EXTENT]
+    return _merging(kernel, view, roles, types, runs, extents, weights[2], nbytes)
 
 
 def summing(view, roles, of, types, divisor, nbytes):
@@ -98,15 +100,14 @@ def summing(view, roles, of, types, divisor, nbytes):
 
     `divisor` is what all sums are divided by, or None where every row of dy is divided as it is read. `nbytes` is the size of dx.
     """
-    from numbapool.kernels import bind, narrow
+    from numbapool.kernels import bind
 
     d, h, w = (windows.table[:, block.EXTENT] for windows in of)
-    lines = _lines(view, roles[0], roles[1], lambda m, i, n, j: d[i] * h[j])
-    lines[..., 3] = 1
+    runs = _runs(view, roles[0], roles[1], lambda m, i, n, j: d[i] * h[j], lambda od, oh: 1)
     extents = w if divisor is None else np.full(roles[2].count, divisor)
     name = kernel_name("avg", "narrow", types, "shares" if divisor is None else "")
     kernel = build.kernel(narrow, lambda: bind.narrow(AVG, types, shares=divisor is None), name)
-    return _merging(kernel, view, roles, types, lines, extents, 0, nbytes)
+    return _merging(kernel, view, roles, types, runs, extents, 0, nbytes)
 
 
 def selecting(view, roles, of, types, weights, nbytes):
@@ -126,7 +127,8 @@ def selecting(view, roles, of, types, weights, nbytes):
         w, view.inner, types, NO_NUMBER, lambda i: [[n * weights[2]] for n, _ in _numbered(w, of[2], i)]
     )
     places = {"SPOTS": _spots(w, view.inner, types), "PLACES_TABLE": numbers}
-    return _assembled(_chosen(types), view, roles, types, lines, places, {}, nbytes)
+    fields, items = _in_groups(view, roles, types)
+    return _assembled(_chosen(types), view, roles, lines, places, fields, items, nbytes)
 
 
 def flat(view, roles, of, types, weights, nbytes):
@@ -157,38 +159,74 @@ def _chosen(types):
     return build.kernel(chosen, lambda: bind_gradients.chosen(types), kernel_name("any", "chosen", types))
 
 
-def _merging(kernel, view, roles, types, lines, extents, key, nbytes):
-
+def _merging(kernel, view, roles, types, runs, extents, key, nbytes):
+    planes, columns = vectors.narrow_planes(types), 2 * vectors.narrow_lanes(types)
     # One per lane, whatever `inner`: rows are always divided by vectors.
-    divisors = divisors_of(np.repeat(extents, view.inner), types, 1, 2 * vectors.narrow_lanes(types))
-    fields = {"KEY_W": key, "W_DIVISORS": address(divisors)}
-    places = {"SPOTS": _spots(roles[2], view.inner, types)}
-    return _assembled(kernel, view, roles, types, lines, places, fields, nbytes, [divisors])
+    divisors = divisors_of(np.repeat(extents, view.inner), types, 1, columns)[:columns]
+    divisors = np.tile(divisors.reshape(2, -1), planes)
+    places = {"SPOTS": _spots_of_planes(_spots(roles[2], view.inner, types), types)}
+    groups, items = _in_groups(view, roles, types, planes)
+    fields = groups | {"KEY_W": key, "W_DIVISORS": address(divisors), "SPARE": _spare(view, roles[2], types)}
+    _set_asked_for(fields, runs, planes, nbytes)
+    return _assembled(kernel, view, roles, runs, places, fields, items, nbytes, [divisors])
 
 
-def _assembled(kernel, view, roles, types, lines, places, fields, nbytes, keep=()):
+def _set_asked_for(fields, runs, planes, nbytes):
+    """What every row of results asks the cache for: its share of as many planes as are done at a time. Planes that lie in the cache are read in order, which the hardware foresees."""
+    plane = fields.pop("NEW_X", 0)
+    if plane and nbytes > blocks.CACHE_BYTES:
+        lengths = runs[:, narrow.LENGTH]
+        share = -(-planes * plane // int(lengths.sum()))
+        # Planes that are gone through several times are those of a group, so the others are those of the next.
+        far = blocks.FAR_BYTES if len(runs) == 1 else fields["GROUP"] * plane
+        runs[:, narrow.AHEAD] = far + share * (np.cumsum(lengths) - lengths)
+        fields["NEW_X"] = share
+
+
+def _in_groups(view, roles, types, planes=1):
+    plane = size_of([v.size for v in roles]) * view.inner * dtypes.itemsize(types.x)
+    return in_groups(view, "XYK", plane, planes)
+
+
+def _assembled(kernel, view, roles, lines, places, fields, items, nbytes, keep=()):
     """`places` are tables of a vector of lanes per vector of a row of results and tap along W, by field."""
     w = roles[2]
-    plane = size_of([v.size for v in roles]) * view.inner * dtypes.itemsize(types.x)
-    groups, items = in_groups(view, "XYK", plane)
-    fields = fields | groups | {field: address(table) for field, table in places.items()} | {
+    fields = fields | {field: address(table) for field, table in places.items()} | {
         "WIDTH": w.size * view.inner, "OUT_W": w.count * view.inner, "TAPS_W": places["SPOTS"].shape[1],
-        "LINES": address(lines), "LINE_STEP": lines.itemsize * lines.shape[-1], "LINE_COUNT": lines.shape[0] * lines.shape[1],
+        "LINES": address(lines), "LINE_STEP": lines.itemsize * lines.shape[-1], "LINE_COUNT": size_of(lines.shape[:-1]),
     }  # fmt: skip
     keep = [lines, *places.values(), *keep, view.tables]
     return assemble(kernel, fields, keep, items, Room(), nbytes, view.axes)
 
 
-def _lines(view, d, h, number):
-    """The lines of all rows of results: their heads, then of each row of x its offset and its `number`, a function of tap and element along D and H."""
+def _spare(view, w, types):
+    """How many planes, the last ones, have rows behind which a vector may not be read: the others reach into the next at most."""
+    row, vector = w.size * view.inner, vectors.narrow_lanes(types)
+    beyond = (rounded_up(row, vector) - row) * dtypes.itemsize(types.x)
+    return 1 if view.steps[0][0] >= max(beyond, 1) else view.outer
+
+
+def _runs(view, d, h, number, share):
+    """The table of the rows of results (`kernels/narrow.py`). The key of a row of x is its `number`, a function of tap and element along D and H; ``share(od, oh)`` is the rows' part of a divisor."""
     x, y, k = (*view.steps, (0,) * 5)[:3]
-    lines = np.zeros((d.count, h.count, HEAD + 2 * d.most * h.most), np.int64)
-    for od, oh in np.ndindex(lines.shape[:2]):
+    runs: list = []  # what rows have in common, where the first and the last one begin, the step from one to the next, how many they are
+    for od, oh in np.ndindex(d.count, h.count):
         rows = [(i * x[1] + j * x[2], number(m, i, n, j)) for m, i in _taps(d, od) for n, j in _taps(h, oh)]
-        extent = d.table[od, block.EXTENT] * h.table[oh, block.EXTENT]
-        lines[od, oh, :HEAD] = len(rows), od * y[1] + oh * y[2], od * k[1] + oh * k[2], extent
-        lines[od, oh, HEAD : HEAD + 2 * len(rows)] = np.ravel(rows)
-    return lines
+        first = rows[0][0] if rows else 0
+        like = share(od, oh), [(at - first, n) for at, n in rows]
+        begins = np.array([first, od * y[1] + oh * y[2], od * k[1] + oh * k[2]])
+        if runs and runs[-1][0] == like:
+            _, begun, last, step, n = runs[-1]
+            if n == 1 or np.array_equal(begins - last, step):
+                runs[-1] = like, begun, begins, begins - last, n + 1
+                continue
+        runs.append((like, begins, begins, begins - begins, 1))
+    table = np.zeros((len(runs), narrow.ROWS_AT + 2 * d.most * h.most), np.int64)
+    for line, ((part, rows), (at, to, to_keys), _, step, n) in zip(table, runs, strict=True):
+        words = [len(rows), to, to_keys, part, 0, n, *step]
+        words += [word for offset, key in rows for word in (at + offset, key)]
+        line[: len(words)] = words
+    return table
 
 
 def _taps(windows, o):
@@ -212,6 +250,13 @@ def _spots(w, inner, types):
 
     none = [min(w.size * inner, 2 * vectors.narrow_lanes(types) - 1)] * inner
     return _per_lane(w, inner, types, none[0], elements)
+
+
+def _spots_of_planes(spots, types):
+    """The same lanes where a vector has the columns of several planes."""
+    columns, planes = vectors.narrow_lanes(types), vectors.narrow_planes(types)
+    vector, column = np.divmod(spots, columns)
+    return np.concatenate([(vector * planes + k) * columns + column for k in range(planes)], axis=-1)
 
 
 def _per_lane(w, inner, types, default, values):

@@ -12,6 +12,7 @@ from numbapool.kernels.vectors import (
     fused_lanes,
     lanes_of,
     narrow_lanes,
+    narrow_planes,
     places_dtype,
     whole_lanes,
     widens,
@@ -57,8 +58,7 @@ def forward(
     lanes = lanes or lanes_of(types, channel)
     identity = identity_of(reduction, types)
     present = tells_absent(reduction, elements)
-    chooses = reduction.selecting and reduction.power is None and types.x == types.y == "bfloat16"
-    y_name = dtypes.CHOSEN_BFLOAT16 if chooses and not other else types.y
+    y_name = types.y if other else y_dtype(reduction, types)
     names = {
         "TYPES": p.named_types(types.acc, types.end, channel, lanes),
         "LANES": lanes,
@@ -78,6 +78,7 @@ def forward(
         "get_a": p.getter(types.acc, types.acc),
         "store_a": p.storer(types.acc, types.acc, lanes),
         "put_a": p.putter(types.acc, types.acc),
+        "put_place": p.putter("int64", "int64"),
         "store_y": p.storer(types.end, y_name, lanes),
         "store_y_n": p.partial_storer(types.end, y_name, lanes),
         "copy_y": p.copier(types.y),
@@ -122,6 +123,12 @@ def forward(
     return names | _at_once(p, reduction, types, channel, elements, lanes, names["merge"]) | _watch(p, reduction, types, channel, lanes)  # fmt: skip
 
 
+def y_dtype(reduction, types):
+    """The dtype of results, with a word on how they become it."""
+    chooses = reduction.selecting and reduction.power is None and types.x == types.y == "bfloat16"
+    return dtypes.CHOSEN_BFLOAT16 if chooses else types.y
+
+
 def marks(types, channel):
     """Whether windows that do not slide, whose taps no byte tells, are taken out of a row by bits that say where they begin."""
     from numbapool.kernels import primitives as p
@@ -138,7 +145,7 @@ def _at_once(p, reduction, types, channel, elements, lanes, merge):
     """What is done to several vectors at once: lanes taken out of two, three merged, four widened."""
     places = places_dtype(types)
     names = {
-        "load_places": p.loader(places, places, lanes),
+        "load_places": p.loader(places, places, lanes, "word"),
         "permute": p.permuter(types.acc, places, lanes),
         "merge_3": taken.merge_three,
         "merge_3_later": taken.merge_three_later,
@@ -211,10 +218,32 @@ def narrow(reduction, types, channel=None, saves=False, elements=reductions.ALL,
     from numbapool.kernels import narrow as template
     from numbapool.kernels import primitives as p
 
-    names = forward(reduction, types, channel, saves, elements, lanes=narrow_lanes(types))
-    names["SPOT_BYTES"] = p.REGISTER
+    columns, planes = narrow_lanes(types), narrow_planes(types)
+    lanes = columns * planes
+    names = forward(reduction, types, channel, saves, elements, lanes=lanes)
+    fill = "mark" if tells_absent(reduction, elements) else identity_of(reduction, types)
+    names |= {
+        "COLUMNS": columns,
+        "PLANES": planes,
+        "SPOT_BYTES": p.REGISTER * planes,
+        "load_x_planes": p.whole_planes_loader(types.x, types.acc, lanes, planes),
+        "load_x_planes_n": p.planes_loader(types.x, types.acc, lanes, planes, fill),
+        "store_y_planes": p.planes_storer(types.end, y_dtype(reduction, types), lanes, planes),
+        "save_k_planes": taken.ignore_planes,
+        "first_lanes": p.lane_counter(lanes, planes),
+        "pick": p.pick,
+    }
+    if saves:
+        names["save_k_planes"] = p.planes_storer(channel, channel, lanes, planes)
+    if channel and channel not in PAIRS:
+        names["splat_k_n"] = p.key_splatter_n(channel, lanes, none_of(channel), planes)
     if shares:
-        names |= {"read": template.read_share, "finish": reductions.finish_as_is, "div": p.div}
+        names |= {
+            "read": template.read_share,
+            "read_row": template.read,
+            "finish": reductions.finish_as_is,
+            "div": p.div,
+        }
     return names
 
 
@@ -253,8 +282,7 @@ def _elements(p, reduction, types, channel, elements, lanes):
     if dtypes.is_float(types.end):
         names["nan"] = p.constant_like(types.end, float("nan"))
     if channel and not pairs:
-        none = NO_TAP if channel == "uint8" else NOWHERE
-        names["keyless"] = p.constant_like(channel, none)
+        names["keyless"] = p.constant_like(channel, none_of(channel))
         if omit:
             names["placed"] = taken.key_unless_nan
     if norm:
@@ -333,7 +361,7 @@ def _finish(p, reduction, types, lanes, channel):
             "divisor_from": reductions.divisor_of_row,
             "divisor_at": reductions.divisor_of_column,
             "to_end": p.caster(types.acc, types.end, lanes),
-            "load_end": p.loader(types.end, types.end, lanes),
+            "load_end": p.loader(types.end, types.end, lanes, "word"),
             "get_end": p.getter(types.end, types.end),
             "int_to_end": p.caster("int64", types.end, None),
             "splat_end": p.splatter(types.end, lanes),
@@ -367,8 +395,13 @@ def _pairs(p, channel, lanes):
     }
 
 
+def none_of(key):
+    """The key of no element."""
+    return NO_TAP if key == "uint8" else NOWHERE
+
+
 def _keys(p, key, lanes):
-    none = NO_TAP if key == "uint8" else NOWHERE
+    none = none_of(key)
     return {
         "splat_k": p.key_splatter(key, lanes),
         "splat_k_n": p.key_splatter_n(key, lanes, none),

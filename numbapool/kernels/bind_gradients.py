@@ -47,7 +47,8 @@ def chosen(types):
     from numbapool.kernels import primitives as p
 
     lanes, places = narrow_lanes(types), places_dtype(types)
-    return narrow(reductions.SUM, types) | {
+    return forward(reductions.SUM, types, lanes=lanes) | {
+        "SPOT_BYTES": p.REGISTER,
         "add": p.add,
         "pick": p.pick,
         "ties": p.ties,

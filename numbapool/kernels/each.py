@@ -8,6 +8,16 @@ from numbapool.kernels.block import *
 TEMPLATE = True
 
 
+def group(args, source, y, keys, planes, after):
+    """One plane after the other; as many as `after` follow."""
+    for _ in range(planes):
+        ask(source + word(args, FAR), word(args, NEW_X))
+        plane(args, source, y, keys)
+        source += word(args, X_G)
+        y += word(args, Y_G)
+        keys += word(args, K_G)
+
+
 def band(args, slot, first_item, last_item):
     """Items are groups of planes."""
     for item in range(first_item, last_item):
@@ -16,9 +26,6 @@ def band(args, slot, first_item, last_item):
         source = word(args, X) + word(word(args, X_TABLE), entry) + g * word(args, X_G)
         y = word(args, Y) + word(word(args, Y_TABLE), entry) + g * word(args, Y_G)
         keys = word(args, K) + word(word(args, K_TABLE), entry) + g * word(args, K_G)
-        for _ in range(min(word(args, GROUP), word(args, OUTER) - g)):
-            ask(source + word(args, FAR), word(args, NEW_X))
-            plane(args, source, y, keys)
-            source += word(args, X_G)
-            y += word(args, Y_G)
-            keys += word(args, K_G)
+        left = word(args, OUTER) - g
+        planes = min(word(args, GROUP), left)
+        group(args, source, y, keys, planes, left - planes)

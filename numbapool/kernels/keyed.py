@@ -10,7 +10,10 @@ TEMPLATE = True
 
 
 def tap(addr, key) -> "acc":
-    v = load_x(addr)
+    return taken(load_x(addr), key)
+
+
+def taken(v, key) -> "acc":
     return seen(v), placed(v, splat_k(key))
 
 
@@ -20,7 +23,10 @@ def tap_2(addr, key) -> "acc":
 
 
 def tap_n(addr, n, key) -> "acc":
-    v = load_x_n(addr, n)
+    return taken_n(load_x_n(addr, n), n, key)
+
+
+def taken_n(v, n, key) -> "acc":
     return seen_n(v, n), placed(v, splat_k_n(key, n))
 
 
@@ -86,6 +92,11 @@ def emit_past(y, keys, i, acc, divisor):
 def emit_n(y, keys, i, n, acc, divisor):
     store_y_n(y + i * Y_SIZE, finish(found(acc[0], acc[1]), divisor), n)
     save_k_n(keys + i * K_SIZE, settle(acc[1]), n)
+
+
+def emit_planes(y, y_gap, keys, k_gap, n, acc, divisor):
+    store_y_planes(y, y_gap, finish(found(acc[0], acc[1]), divisor), n)
+    save_k_planes(keys, k_gap, settle(acc[1]), n)
 
 
 def locate(row, span, places, n):

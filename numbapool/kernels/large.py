@@ -165,7 +165,7 @@ def locate_columns(args, room, begin, needed, inner, groups):
                     (begin + j) * word(args, KEY_W) if 0 <= begin + j and begin + j < word(args, WIDTH) else 0
                 )
                 for c in range(inner):
-                    set_word(places, g * word(args, PITCH) + j * inner + c, place)
+                    put_place(places + 8 * (g * word(args, PITCH) + j * inner + c), place)
 
 
 def sweep(

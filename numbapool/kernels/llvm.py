@@ -180,11 +180,25 @@ def convert(b, v, src, dst):
     return (b.sext if kind(src) == "i" else b.zext)(v, to)
 
 
-def lane_mask(b, n, lanes, bits=32):
-    """The first n lanes; with fewer `bits`, in which n fits, as one comparison where elements are as small."""
+def lane_mask(b, n, lanes, bits=32, planes=1):
+    """The first n lanes, of each plane that has its share of them; with fewer `bits`, in which n fits, as one comparison where elements are as small."""
     kind_ = ir.IntType(min(bits, 32))
-    iota = ir.Constant(ir.VectorType(kind_, lanes), list(range(lanes)))
-    return b.icmp_signed("<", iota, broadcast(b, b.trunc(n, kind_), lanes))
+    kept = has_feature("avx512vl") and has_feature("avx512bw") and not on_gpu(b)
+    count = max(lanes, 8) if kept else lanes
+    iota = ir.Constant(ir.VectorType(kind_, count), [k % (lanes // planes) for k in range(count)])
+    mask = b.icmp_signed("<", iota, broadcast(b, b.trunc(n, kind_), count))
+    return _kept(b, mask, lanes) if kept else mask
+
+
+def _kept(b, mask, lanes):
+    """The first lanes of a mask that LLVM leaves in its register: it moves comparisons to where they are used, out of which it would not take them again though that were a loop."""
+    bits = ir.IntType(mask.type.count)
+    same = b.asm(ir.FunctionType(bits, [bits]), "", "=^Yk,0", [b.bitcast(mask, bits)], side_effect=False)
+    for attribute in ("nounwind", "readnone"):
+        same.attributes.add(attribute)
+    mask = b.bitcast(same, mask.type)
+    first = ir.Constant(ir.VectorType(I32, lanes), list(range(lanes)))
+    return mask if lanes == mask.type.count else b.shuffle_vector(mask, mask, first)
 
 
 def _plain(value):

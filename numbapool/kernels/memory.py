@@ -48,7 +48,7 @@ def word(tc, base, i):
     """The i-th 64-bit integer of a table."""
 
     def codegen(ctx, b, sig, args):
-        return b.load(b.gep(b.inttoptr(args[0], I64.as_pointer()), [args[1]]))
+        return _told(b, b.load(b.gep(b.inttoptr(args[0], I64.as_pointer()), [args[1]])), "word")
 
     return types.int64(address, types.int64), codegen
 
@@ -56,24 +56,35 @@ def word(tc, base, i):
 @intrinsic
 def set_word(tc, base, i, value):
     def codegen(ctx, b, sig, args):
-        b.store(args[2], b.gep(b.inttoptr(args[0], I64.as_pointer()), [args[1]]))
+        _told(b, b.store(args[2], b.gep(b.inttoptr(args[0], I64.as_pointer()), [args[1]])), "word")
         return ctx.get_dummy_value()
 
     return types.void(address, types.int64, types.int64), codegen
+
+
+def _told(b, instruction, what):
+    """Tell LLVM what is read or written: words and elements never share memory, so words need not be read again after a result was stored."""
+    known = vars(b.module).setdefault("tags_of_memory", {})
+    if what not in known:
+        md = b.module.add_metadata
+        kind_ = md([what, md(["numbapool"]), I64(0)])
+        known[what] = md([kind_, kind_, I64(0)])
+    instruction.set_metadata("tbaa", known[what])
+    return instruction
 
 
 def _pointer(b, addr, element):
     return b.inttoptr(addr, element.as_pointer())
 
 
-def _load(b, addr, t):
-    v = b.load(_pointer(b, addr, t))
+def _load(b, addr, t, what="element"):
+    v = _told(b, b.load(_pointer(b, addr, t)), what)
     v.align = 1
     return v
 
 
 def _store(b, addr, v):
-    s = b.store(v, _pointer(b, addr, v.type))
+    s = _told(b, b.store(v, _pointer(b, addr, v.type)), "element")
     s.align = 1
     return s
 
@@ -96,7 +107,7 @@ def _masked(b, kind_, vector, args):
         b.module, ir.FunctionType(result, [a.type for a in args]), name
     )
     # LLVM has the alignment as an attribute of the pointer; without one it is 1.
-    return b.call(fn, args)
+    return _told(b, b.call(fn, args), "element")
 
 
 def _each_lane(b, n, body):
@@ -116,9 +127,9 @@ def _each_lane(b, n, body):
     b.position_at_end(stop)
 
 
-def _load_n(b, addr, n, vector, fill):
+def _load_n(b, addr, n, vector, fill, mask):
     if masks(_bits(vector.element) // 8):
-        return _masked(b, "load", vector, [_pointer(b, addr, vector), _mask_of_elements(b, n, vector), fill])
+        return _masked(b, "load", vector, [_pointer(b, addr, vector), mask, fill])
     element = vector.element
     with b.goto_entry_block():
         room = b.alloca(vector)
@@ -126,7 +137,7 @@ def _load_n(b, addr, n, vector, fill):
     source, target = _pointer(b, addr, element), b.bitcast(room, element.as_pointer())
 
     def body(i):
-        v = b.load(b.gep(source, [i]))
+        v = _told(b, b.load(b.gep(source, [i])), "element")
         v.align = 1
         b.store(v, b.gep(target, [i]))
 
@@ -146,7 +157,7 @@ def _store_n(b, addr, v, n):
     source, target = b.bitcast(room, element.as_pointer()), _pointer(b, addr, element)
 
     def body(i):
-        s = b.store(b.load(b.gep(source, [i])), b.gep(target, [i]))
+        s = _told(b, b.store(b.load(b.gep(source, [i])), b.gep(target, [i])), "element")
         s.align = 1
 
     _each_lane(b, n, body)
@@ -156,14 +167,14 @@ def _bits(element):
     return {F16: 16, F32: 32, F64: 64}.get(element) or element.width
 
 
-def loader(stored, loaded, lanes):
-    """`load(address)`: `lanes` neighbours of dtype `stored`, as dtype `loaded`."""
+def loader(stored, loaded, lanes, what="element"):
+    """`load(address)`: `lanes` neighbours of dtype `stored`, as dtype `loaded`; `what` they are is said to LLVM."""
     vector, result = ir.VectorType(llvm_type(stored), lanes), Vec(scalar_type(loaded), lanes)
 
     @intrinsic
     def load(tc, addr):
         return result(address), lambda ctx, b, sig, args: convert(
-            b, _load(b, args[0], vector), stored, loaded
+            b, _load(b, args[0], vector, what), stored, loaded
         )
 
     return load
@@ -209,7 +220,17 @@ def block_loader(stored, loaded, lanes, block):
     @intrinsic
     def load_n(tc, addr, n):
         def codegen(ctx, b, sig, args):
-            return folded(b, _load_n(b, args[0], args[1], vector, ir.Constant(vector, None)))
+            return folded(
+                b,
+                _load_n(
+                    b,
+                    args[0],
+                    args[1],
+                    vector,
+                    ir.Constant(vector, None),
+                    _mask_of_elements(b, args[1], vector),
+                ),
+            )
 
         return result(address, types.int64), codegen
 
@@ -224,15 +245,36 @@ def partial_loader(stored, loaded, lanes, fill):
     @intrinsic
     def load_n(tc, addr, n):
         def codegen(ctx, b, sig, args):
-            zero = ir.Constant(vector, None)
-            v = convert(b, _load_n(b, args[0], args[1], vector, zero), stored, loaded)
-            if fill == 0:
-                return v
-            return b.select(
-                _mask_of_elements(b, args[1], vector), v, constant_of(b, wide, wide.element, fill)
-            )
+            zero, mask = ir.Constant(vector, None), _mask_of_elements(b, args[1], vector)
+            v = convert(b, _load_n(b, args[0], args[1], vector, zero, mask), stored, loaded)
+            return v if fill == 0 else b.select(mask, v, constant_of(b, wide, wide.element, fill))
 
         return result(address, types.int64), codegen
+
+    return load_n
+
+
+def planes_loader(stored, loaded, lanes, planes, fill):
+    """`load_n(address, gap, n)`: n neighbours of one or two planes, which lie `gap` bytes apart, each in its share of the lanes; the others hold `fill`."""
+    share, result = ir.VectorType(llvm_type(stored), lanes // planes), Vec(scalar_type(loaded), lanes)
+    at_once = fill if stored == loaded else 0
+
+    @intrinsic
+    def load_n(tc, addr, gap, n):
+        def codegen(ctx, b, sig, args):
+            addr, gap, n = args
+            mask, rest = _mask_of_elements(b, n, share), constant_of(b, share, share.element, at_once)
+            v = _load_n(b, addr, n, share, rest, mask)
+            if planes == 2:
+                other = _load_n(b, b.add(addr, gap), n, share, rest, mask)
+                v = b.shuffle_vector(v, other, ir.Constant(ir.VectorType(I32, lanes), list(range(lanes))))
+            v = convert(b, v, stored, loaded)
+            if fill == at_once:
+                return v
+            rest = constant_of(b, v.type, v.type.element, fill)
+            return b.select(lane_mask(b, n, lanes, planes=planes), v, rest)
+
+        return result(address, types.int64, types.int64), codegen
 
     return load_n
 
@@ -307,6 +349,43 @@ def partial_storer(given, stored, lanes):
             return ctx.get_dummy_value()
 
         return types.void(address, vec, types.int64), codegen
+
+    return store_n
+
+
+def whole_planes_loader(stored, loaded, lanes, planes):
+    """`load(address, gap)`: the same with as many neighbours as there are lanes."""
+    share, result = ir.VectorType(llvm_type(stored), lanes // planes), Vec(scalar_type(loaded), lanes)
+
+    @intrinsic
+    def load(tc, addr, gap):
+        def codegen(ctx, b, sig, args):
+            v = _load(b, args[0], share)
+            if planes == 2:
+                other = _load(b, b.add(*args), share)
+                v = b.shuffle_vector(v, other, ir.Constant(ir.VectorType(I32, lanes), list(range(lanes))))
+            return convert(b, v, stored, loaded)
+
+        return result(address, types.int64), codegen
+
+    return load
+
+
+def planes_storer(given, stored, lanes, planes):
+    """`store_n(address, gap, vector, n)`: the first n lanes of each plane's share."""
+    vec, share = Vec(scalar_type(given), lanes), lanes // planes
+
+    @intrinsic
+    def store_n(tc, addr, gap, v, n):
+        def codegen(ctx, b, sig, args):
+            addr, gap, v, n = args
+            v = convert(b, v, given, stored)
+            for k in range(planes):
+                own = ir.Constant(ir.VectorType(I32, share), list(range(k * share, (k + 1) * share)))
+                _store_n(b, b.add(addr, gap) if k else addr, b.shuffle_vector(v, v, own), n)
+            return ctx.get_dummy_value()
+
+        return types.void(address, types.int64, vec, types.int64), codegen
 
     return store_n
 

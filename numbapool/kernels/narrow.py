@@ -1,7 +1,7 @@
 """Rows of at most two vectors: a plane's rows are merged in registers, and windows along W are taken out of them by permutations.
 
-No scratch memory. What belongs to a row of results, and where it lies in a plane, is looked up in a table of lines that all planes share:
-how many rows of x it takes, where it goes in y and among the keys, the rows' part of its divisor; then offset and key of each row of x.
+No scratch memory. What rows of results take is looked up in a table that all planes share: of runs of rows that are alike, but for where they begin.
+A run is done for all planes of a group, so that what is known of it stays in registers. Where the machine can permute vectors of 64 bytes, two planes share one, half of its lanes each.
 """
 
 # ruff: noqa: F403, F405 - free names are bound by the builder
@@ -11,34 +11,43 @@ from numbapool.kernels.each import *
 
 TEMPLATE = True
 
+# Words of a run: how many rows of x a row of results takes, where the first one goes in y and among the keys, the rows' part of the divisor, how far ahead memory is asked for,
+# how many rows of results there are, and the steps from one to the next. Then offset and key of each row of x that the first one takes.
+COUNT, Y_AT, K_AT, SHARE, AHEAD, LENGTH, X_STEP, Y_STEP, K_STEP, ROWS_AT = range(10)
 
-def read(addr, n, key, divisors) -> "acc":
-    return tap_n(addr, n, key)
+
+def read(addr, gap, n, whole, key, divisors) -> "inline_acc":
+    """n neighbours of two planes, or as many as there are lanes if `whole`."""
+    if whole:
+        return taken(load_x_planes(addr, gap), key)
+    return taken_n(load_x_planes_n(addr, gap, n), n, key)
 
 
-def read_share(addr, n, key, divisors) -> "acc":
+def read_share(addr, gap, n, whole, key, divisors) -> "inline_acc":
     """For gradients of means: a row of dy over its windows' divisors, whose rows' part stands in for a key."""
-    return div(tap_n(addr, n, key), divisor_from(key, divisors))
+    return div(read_row(addr, gap, n, whole, 0, divisors), divisor_from(key, divisors))
 
 
-def down(line, source, n, divisors) -> "acc":
-    """The rows of a line, merged: n neighbours of each."""
-    count = word(line, 0)
-    acc = nothing()
+def down(run, count, source, gap, n, whole, divisors) -> "inline_acc":
+    """The `count` rows of x, merged: n neighbours of each."""
+    acc, at = nothing(), run + 8 * ROWS_AT
     if count > 0:
-        acc = read(source + word(line, 4), n, word(line, 5), divisors)
+        acc = read(source + word(at, 0), gap, n, whole, word(at, 1), divisors)
         if count > 2:
-            second = read(source + word(line, 6), n, word(line, 7), divisors)
-            acc = merge_3_later(acc, second, read(source + word(line, 8), n, word(line, 9), divisors))
+            second = read(source + word(at, 2), gap, n, whole, word(at, 3), divisors)
+            third = read(source + word(at, 4), gap, n, whole, word(at, 5), divisors)
+            acc = merge_3_later(acc, second, third)
             for t in range(3, count):
-                at = 4 + 2 * t
-                acc = merge_later(acc, read(source + word(line, at), n, word(line, at + 1), divisors))
+                later = read(source + word(at, 2 * t), gap, n, whole, word(at, 2 * t + 1), divisors)
+                acc = merge_later(acc, later)
         elif count > 1:
-            acc = merge_later(acc, read(source + word(line, 6), n, word(line, 7), divisors))
+            acc = merge_later(acc, read(source + word(at, 2), gap, n, whole, word(at, 3), divisors))
+    if whole:
+        acc = choose(first_lanes(n), acc, nothing())
     return acc
 
 
-def across(low, high, spots, taps, key) -> "acc":
+def across(low, high, spots, taps, key) -> "inline_acc":
     """Windows of `taps` columns: `spots` has a vector of lanes per tap."""
     acc = spot(low, high, spots, 0)
     if taps > 2:
@@ -51,46 +60,100 @@ def across(low, high, spots, taps, key) -> "acc":
     return acc
 
 
-def short_plane(args, source, y, keys):
-    """A plane whose rows, and those of its results, are of one vector."""
-    n, columns, taps, key = word(args, WIDTH), word(args, OUT_W), word(args, TAPS_W), word(args, KEY_W)
-    spots, divisors = word(args, SPOTS), word(args, W_DIVISORS)
-    line, step = word(args, LINES), word(args, LINE_STEP)
+def short_run(args, run, count, taps, whole, source, y, keys, pairs) -> "inline_acc":
+    """A run of `pairs` pairs of planes, or of one plane in both places if there are none, whose rows, and those of their results, are of one vector."""
+    n, columns, key = word(args, WIDTH), word(args, OUT_W), word(args, KEY_W)
+    spots, divisors, new = word(args, SPOTS), word(args, W_DIVISORS), word(args, NEW_X)
+    divisor = divisor_from(word(run, SHARE), divisors)
+    apart = min(pairs, 1)
+    x_gap, y_gap, k_gap = apart * word(args, X_G), apart * word(args, Y_G), apart * word(args, K_G)
     least = nothing()
+    for _ in range(max(pairs, 1)):
+        here, to, to_keys, ahead = source, y, keys, source + word(run, AHEAD)
+        for _ in range(word(run, LENGTH)):
+            ask(ahead, new)
+            row = down(run, count, here, x_gap, n, whole, divisors)
+            least = noticed(least, row)
+            acc = across(row, nothing(), spots, taps, key)
+            emit_planes(to, y_gap, to_keys, k_gap, columns, acc, divisor)
+            here += word(run, X_STEP)
+            to += word(run, Y_STEP)
+            to_keys += word(run, K_STEP)
+            ahead += new
+        source += PLANES * x_gap
+        y += PLANES * y_gap
+        keys += PLANES * k_gap
+    return least
+
+
+def wide_run(args, run, count, taps, whole, source, y, keys, pairs) -> "inline_acc":
+    """The same where rows of x, or those of results, are of two vectors."""
+    n, columns, key = word(args, WIDTH), word(args, OUT_W), word(args, KEY_W)
+    spots, near, new = word(args, SPOTS), word(args, W_DIVISORS), word(args, NEW_X)
+    far = near + LANES * D_SIZE
+    divisor, far_divisor = divisor_from(word(run, SHARE), near), divisor_from(word(run, SHARE), far)
+    apart = min(pairs, 1)
+    x_gap, y_gap, k_gap = apart * word(args, X_G), apart * word(args, Y_G), apart * word(args, K_G)
+    least = nothing()
+    for _ in range(max(pairs, 1)):
+        here, to, to_keys, ahead = source, y, keys, source + word(run, AHEAD)
+        for _ in range(word(run, LENGTH)):
+            ask(ahead, new)
+            low, high = down(run, count, here, x_gap, min(n, COLUMNS), whole, near), nothing()
+            if n > COLUMNS:
+                high = down(run, count, here + COLUMNS * X_SIZE, x_gap, n - COLUMNS, whole, far)
+            least = noticed(least, noticed(low, high))
+            acc = across(low, high, spots, taps, key)
+            emit_planes(to, y_gap, to_keys, k_gap, min(columns, COLUMNS), acc, divisor)
+            if columns > COLUMNS:
+                acc = across(low, high, spots + taps * SPOT_BYTES, taps, key)
+                behind, behind_keys = to + COLUMNS * Y_SIZE, to_keys + COLUMNS * K_SIZE
+                emit_planes(behind, y_gap, behind_keys, k_gap, columns - COLUMNS, acc, far_divisor)
+            here += word(run, X_STEP)
+            to += word(run, Y_STEP)
+            to_keys += word(run, K_STEP)
+            ahead += new
+        source += PLANES * x_gap
+        y += PLANES * y_gap
+        keys += PLANES * k_gap
+    return least
+
+
+def any_run(args, run, whole, source, y, keys, pairs) -> "acc":
+    """The same of any rows; what most windows take is known at compile time."""
+    count, taps = word(run, COUNT), word(args, TAPS_W)
+    two, three = whole and count == 2 and taps == 2, whole and count == 3 and taps == 3
+    if max(word(args, WIDTH), word(args, OUT_W)) > COLUMNS:
+        if two:
+            return wide_run(args, run, 2, 2, 1, source, y, keys, pairs)
+        if three:
+            return wide_run(args, run, 3, 3, 1, source, y, keys, pairs)
+        return wide_run(args, run, count, taps, 0, source, y, keys, pairs)
+    if two:
+        return short_run(args, run, 2, 2, 1, source, y, keys, pairs)
+    if three:
+        return short_run(args, run, 3, 3, 1, source, y, keys, pairs)
+    return short_run(args, run, count, taps, 0, source, y, keys, pairs)
+
+
+def runs(args, whole, source, y, keys, pairs):
+    least = nothing()
+    run = word(args, LINES)
     for _ in range(word(args, LINE_COUNT)):
-        row = down(line, source, n, divisors)
-        least = noticed(least, row)
-        acc = across(row, nothing(), spots, taps, key)
-        divisor = divisor_from(word(line, 3), divisors)
-        emit_n(y + word(line, 1), keys + word(line, 2), 0, columns, acc, divisor)
-        line += step
+        to, to_keys = y + word(run, Y_AT), keys + word(run, K_AT)
+        least = noticed(least, any_run(args, run, whole, source, to, to_keys, pairs))
+        run += word(args, LINE_STEP)
     tell(args, least)
 
 
-def wide_plane(args, source, y, keys):
-    """A plane whose rows, or those of its results, are of two vectors."""
-    n, columns, taps, key = word(args, WIDTH), word(args, OUT_W), word(args, TAPS_W), word(args, KEY_W)
-    spots, divisors = word(args, SPOTS), word(args, W_DIVISORS)
-    far = divisors + LANES * D_SIZE
-    line, step = word(args, LINES), word(args, LINE_STEP)
-    least = nothing()
-    for _ in range(word(args, LINE_COUNT)):
-        low, high = down(line, source, min(n, LANES), divisors), nothing()
-        if n > LANES:
-            high = down(line, source + LANES * X_SIZE, n - LANES, far)
-        least = noticed(least, noticed(low, high))
-        to, to_keys, rows = y + word(line, 1), keys + word(line, 2), word(line, 3)
-        acc = across(low, high, spots, taps, key)
-        emit_n(to, to_keys, 0, min(columns, LANES), acc, divisor_from(rows, divisors))
-        if columns > LANES:
-            acc = across(low, high, spots + taps * SPOT_BYTES, taps, key)
-            emit_n(to, to_keys, LANES, columns - LANES, acc, divisor_from(rows, far))
-        line += step
-    tell(args, least)
-
-
-def plane(args, source, y, keys):
-    if max(word(args, WIDTH), word(args, OUT_W)) <= LANES:
-        short_plane(args, source, y, keys)
-    else:
-        wide_plane(args, source, y, keys)
+def group(args, source, y, keys, planes, after):
+    """Rows are read by whole vectors, which reach into what lies behind them, but for those of the last planes: behind these there may be nothing."""
+    x_step, y_step, k_step = word(args, X_G), word(args, Y_G), word(args, K_G)
+    pairs = max(planes - max(word(args, SPARE) - after, 0), 0) // PLANES
+    if pairs > 0:
+        runs(args, 1, source, y, keys, pairs)
+    done = pairs * PLANES
+    while done < planes:
+        pairs = (planes - done) // PLANES
+        runs(args, 0, source + done * x_step, y + done * y_step, keys + done * k_step, pairs)
+        done += max(pairs * PLANES, 1)

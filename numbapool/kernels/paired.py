@@ -9,7 +9,10 @@ TEMPLATE = True
 
 
 def tap(addr, key) -> "acc":
-    v = load_x(addr)
+    return taken(load_x(addr), key)
+
+
+def taken(v, key) -> "acc":
     return paired(v, counts(v), unit(v))
 
 
@@ -19,7 +22,10 @@ def tap_2(addr, key) -> "acc":
 
 
 def tap_n(addr, n, key) -> "acc":
-    v = load_x_n(addr, n)
+    return taken_n(load_x_n(addr, n), n, key)
+
+
+def taken_n(v, n, key) -> "acc":
     return paired(v, both(counts(v), first_lanes(n)), unit(v))
 
 
@@ -76,6 +82,11 @@ def emit_past(y, keys, i, acc, divisor):
 def emit_n(y, keys, i, n, acc, divisor):
     store_y_n(y + i * Y_SIZE, finish(acc, divisor), n)
     save_k_n(keys + i * K_SIZE, acc[1], n)
+
+
+def emit_planes(y, y_gap, keys, k_gap, n, acc, divisor):
+    store_y_planes(y, y_gap, finish(acc, divisor), n)
+    save_k_planes(keys, k_gap, acc[1], n)
 
 
 def locate(row, span, places, n):

@@ -16,10 +16,11 @@ _FEATURES = {1: "avx512vbmi", 2: "avx512bw"}
 
 def permutes(size):
     """Whether the machine has instructions that take lanes of `size` bytes in any order."""
-    return _permutes_two(size) or (size == 4 and has_feature("avx2"))
+    return permutes_two(size) or (size == 4 and has_feature("avx2"))
 
 
-def _permutes_two(size):
+def permutes_two(size):
+    """Whether it has some that take them out of two vectors of 64 bytes."""
     return has_feature("avx512vl") and has_feature(_FEATURES.get(size, "avx512f"))
 
 
@@ -49,7 +50,7 @@ def permuter(dtype, places, lanes):
 
 def _permute(b, v, at, other):
     vector, element, width, lanes = v.type, v.type.element, at.type.element.width, v.type.count
-    two, known = _permutes_two(width // 8), permutes(width // 8)
+    two, known = permutes_two(width // 8), permutes(width // 8)
     if known and width * lanes > (512 if two else 256):
         return _permute_halves(b, v, at, other)
     if two:

@@ -133,6 +133,10 @@ def ignore_columns(args, least, taps, count, source, columns):
     pass
 
 
+def ignore_planes(addr, gap, v, n):
+    pass
+
+
 def ignore_n(addr, v, n):
     pass
 

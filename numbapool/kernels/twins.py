@@ -258,6 +258,9 @@ def permutes(size):
     return True
 
 
+permutes_two = permutes
+
+
 def masks(size):
     return True
 
@@ -274,7 +277,7 @@ def set_word(base, i, value):
     _write(base + 8 * i, np.uint64(int(value) & (1 << 64) - 1))
 
 
-def loader(stored, loaded, lanes):
+def loader(stored, loaded, lanes, what=None):
     return lambda addr: convert(_read(addr, stored, lanes), stored, loaded)
 
 
@@ -302,6 +305,11 @@ def partial_loader(stored, loaded, lanes, fill):
     return load_n
 
 
+def planes_loader(stored, loaded, lanes, planes, fill):
+    load = partial_loader(stored, loaded, lanes // planes, fill)
+    return lambda addr, gap, n: np.concatenate([load(addr + k * gap, n) for k in range(planes)])
+
+
 def getter(stored, loaded):
     return lambda addr: convert(_read(addr, stored, 1), stored, loaded)[0]
 
@@ -320,6 +328,19 @@ def fence():
 
 def partial_storer(given, stored, lanes):
     return lambda addr, v, n: _write(addr, convert(v, given, stored)[:n])
+
+
+def whole_planes_loader(stored, loaded, lanes, planes):
+    load = loader(stored, loaded, lanes // planes)
+    return lambda addr, gap: np.concatenate([load(addr + k * gap) for k in range(planes)])
+
+
+def planes_storer(given, stored, lanes, planes):
+    def store_n(addr, gap, v, n):
+        for k, share in enumerate(np.split(convert(v, given, stored), planes)):
+            _write(addr + k * gap, share[:n])
+
+    return store_n
 
 
 def putter(given, stored):
@@ -354,8 +375,12 @@ def key_splatter(key, lanes):
     return lambda value: np.full(lanes, value, key)
 
 
-def key_splatter_n(key, lanes, none):
-    return lambda value, n: np.where(np.arange(lanes) < n, value, none).astype(key)
+def _first(lanes, planes, n):
+    return np.arange(lanes) % (lanes // planes) < n
+
+
+def key_splatter_n(key, lanes, none, planes=1):
+    return lambda value, n: np.where(_first(lanes, planes, n), value, none).astype(key)
 
 
 def settler(key, lanes, none):
@@ -390,8 +415,8 @@ def clipper(dtype):
     return lambda v: np.clip(v, float(info.min), float(info.max))
 
 
-def lane_counter(lanes):
-    return lambda n: np.arange(lanes) < n
+def lane_counter(lanes, planes=1):
+    return lambda n: _first(lanes, planes, n)
 
 
 def flag_loader(lanes):

@@ -95,15 +95,15 @@ def key_splatter(key, lanes):
     return splat_k
 
 
-def key_splatter_n(key, lanes, none):
-    """`splat_k_n(key, n)`: the key in the first n lanes, none in the others."""
+def key_splatter_n(key, lanes, none, planes=1):
+    """`splat_k_n(key, n)`: the key in the first n lanes of every plane, none in the others."""
     vec = Vec(scalar_type(key), lanes)
 
     @intrinsic
     def splat_k_n(tc, value, n):
         def codegen(ctx, b, sig, args):
             v = broadcast(b, convert(b, args[0], "int64", key), lanes)
-            return b.select(lane_mask(b, args[1], lanes), v, const(v.type, none))
+            return b.select(lane_mask(b, args[1], lanes, planes=planes), v, const(v.type, none))
 
         return vec(types.int64, types.int64), codegen
 
@@ -193,13 +193,13 @@ def clipper(dtype):
     return generic(emit)
 
 
-def lane_counter(lanes):
-    """`first_lanes(n)`: a mask of the first n lanes."""
+def lane_counter(lanes, planes=1):
+    """`first_lanes(n)`: a mask of the first n lanes of every plane."""
     mask = Vec(types.boolean, lanes)
 
     @intrinsic
     def first_lanes(tc, n):
-        return mask(types.int64), lambda ctx, b, sig, args: lane_mask(b, args[0], lanes)
+        return mask(types.int64), lambda ctx, b, sig, args: lane_mask(b, args[0], lanes, planes=planes)
 
     return first_lanes
 

@@ -10,7 +10,11 @@ TEMPLATE = True
 
 
 def tap(addr, key) -> "acc":
-    return seen(load_x(addr))
+    return taken(load_x(addr), key)
+
+
+def taken(v, key) -> "acc":
+    return seen(v)
 
 
 def tap_2(addr, key) -> "acc":
@@ -18,7 +22,11 @@ def tap_2(addr, key) -> "acc":
 
 
 def tap_n(addr, n, key) -> "acc":
-    return seen_n(load_x_n(addr, n), n)
+    return taken_n(load_x_n(addr, n), n, key)
+
+
+def taken_n(v, n, key) -> "acc":
+    return seen_n(v, n)
 
 
 def tap_1(addr, key) -> "one":
@@ -99,6 +107,10 @@ def emit_past(y, keys, i, acc, divisor):
 
 def emit_n(y, keys, i, n, acc, divisor):
     store_y_n(y + i * Y_SIZE, finish(acc, divisor), n)
+
+
+def emit_planes(y, y_gap, keys, k_gap, n, acc, divisor):
+    store_y_planes(y, y_gap, finish(acc, divisor), n)
 
 
 def copy_keys(keys, line, n, step):

@@ -31,10 +31,17 @@ def whole_lanes(reduction, types, channel, elements):
 
 
 def narrow_lanes(types):
-    """Elements per vector where lanes are permuted."""
+    """Elements of a row per vector where lanes are permuted."""
     from numbapool.kernels import primitives as p
 
     return p.REGISTER // dtypes.itemsize(types.acc)
+
+
+def narrow_planes(types):
+    """Planes whose rows share such a vector: two where the machine takes lanes of 64 bytes in any order."""
+    from numbapool.kernels import primitives as p
+
+    return 2 if p.permutes_two(dtypes.itemsize(types.acc)) else 1
 
 
 def phase_lanes(types):
