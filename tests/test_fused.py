@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from cases import array
+from cases import array, same_bits
 
 import numbapool as nbp
 from numbapool.backends import narrow_plans, plans
@@ -146,3 +146,79 @@ def test_gradients_of_means():
             args = (2, kernel), 1, (0, padding)
             y = nbp.avg_pool2d(x, *args)
             check_vjp("avg_pool2d", x, args, {}, array(y.shape, seed=1))
+
+
+def _rows_way(call, monkeypatch):
+    """The same call where nothing beside x is found from addresses."""
+    with monkeypatch.context() as patch:
+        patch.setattr(plans, "_are_alike", lambda *a: False)
+        for plan in plans._form, plans.forward:
+            plan.cache_clear()
+        result = call()
+    for plan in plans._form, plans.forward:
+        plan.cache_clear()
+    return result
+
+
+@pytest.mark.parametrize("dtype", ["f4", "u1", "f2", "f8"])
+@pytest.mark.parametrize("kernel, stride", WINDOWS)
+def test_masks_and_weights(kernel, stride, dtype, monkeypatch):
+    """Beside planes, rows and arrays, and of fewer axes than x; in every order of memory."""
+    random = np.random.default_rng(5)
+    shape = 3, 2, 5, 35
+    x = given(dtype, *shape)
+    for beside in ((5, 35), shape, (1, 2, 5, 35), (3, 1, 5, 35), (35,), (5, 1)):
+        there, weights = random.random(beside) > 0.3, random.integers(0, 5, beside).astype("f4")
+        for op, options in (
+            ("max", {"where": there}),
+            ("sum", {"where": there}),
+            ("avg", {"where": there, "nan_policy": "omit"}),
+            ("avg", {"weights": weights.astype("u1")}),
+            ("avg", {"weights": weights, "where": there}),
+        ):
+            args = (2, kernel), (1, stride), (0, kernel // 2)
+
+            def call(x=x, args=args, op=op, options=options):
+                return getattr(nbp, f"{op}_pool2d")(x, *args, **options)
+
+            assert same_bits(call(), _rows_way(call, monkeypatch)), (op, beside, sorted(options))
+    check("avg_pool2d", x, *args, where=there, weights=weights)
+
+
+def test_masks_in_other_orders_of_memory():
+    x, there = given("f4", 4, 6, 40), np.random.default_rng(0).random((4, 6, 40)) > 0.3
+    ways = [
+        lambda a: a,
+        lambda a: a[:, ::-1],
+        lambda a: a[:, ::2],
+        lambda a: a[..., 3:-2],
+        lambda a: a[..., ::2],
+    ]
+    for order in ((0, 1, 2), (1, 0, 2), (2, 1, 0)):
+        of_x = x.transpose(order).copy().transpose(np.argsort(order))
+        for way in ways:
+            for mask in (way(there), way(there).copy(), way(np.asfortranarray(there))):
+                for op in "max", "avg":
+                    check(f"{op}_pool2d", way(of_x), 2, 1, 1, where=mask)
+                    check(f"{op}_pool2d", way(of_x), 3, 2, 1, where=mask, nan_policy="omit")
+
+
+def test_what_is_alike_is_found_from_addresses(monkeypatch):
+    """A mask of x's planes, whatever it is broadcast over; not one that lies otherwise, and not beside keys."""
+    seen = []
+    make = build.kernel
+    monkeypatch.setattr(build, "kernel", lambda t, b, name: seen.append(name) or make(t, b, name))
+    x = np.arange(1, 481, dtype="f4").reshape(3, 4, 40)  # without zeros, which may take a second kernel
+    for mask, fused in (
+        (np.ones((4, 40), bool), True),
+        (np.ones((3, 4, 40), bool), True),
+        (np.ones((3, 1, 1), bool), False),
+        (np.ones((40, 4), bool).T, False),
+        (np.ones((4, 80), bool)[:, ::2], False),
+    ):
+        seen.clear()
+        nbp.max_pool2d(x, 2, where=mask)
+        assert [("fused" in name) for name in seen] == [fused]
+    seen.clear()
+    nbp.max_pool2d(x, 2, where=np.ones((4, 40), bool), return_indices=True)
+    assert not any("fused" in name for name in seen)

@@ -52,10 +52,17 @@ def test_masks_weights_and_norms_on_twins(run_python):
         """
         import numpy as np
         from cases import array
+        from numbapool.backends import blocks
+        from numbapool.kernels import build
         from numbapool.testing import check, check_vjp
         x = array((2, 4, 19), 'float32')
         x[0, 1, 3:7] = np.nan
         there, weights = np.arange(19) % 3 > 0, np.arange(4).reshape(4, 1) % 3
+        assert blocks.NATIVE
+        for beside in ({'where': np.tile(there, (4, 1))}, {'where': np.tile(there, (2, 4, 1)), 'weights': np.tile(weights, 19)}):
+            for fn in ('avg_pool2d', 'sum_pool2d', 'max_pool2d')[: 3 - len(beside) // 2]:
+                check(fn, x, 3, 2, 1, **beside)
+        assert any('fused' in k.name and 'where' in k.name for k in build.kernels())
         dy = array((2, 2, 10), seed=1)
         for made in ({'where': there}, {'nan_policy': 'omit'}, {'weights': weights}, {'where': there, 'nan_policy': 'omit'}):
             for fn in ('avg_pool2d', 'sum_pool2d'):

@@ -118,7 +118,14 @@ def _form(
         rows = list(zip((w.size, w.count, w.count), items, strict=False))
         if narrow_plans.fits(view.of(*range(len(rows))), (d, h, w), types, rows):
             template = "narrow"
-    if template == "rows" and not (beside or apart) and _are_fused(view, (d, h, w), items):
+    weight = dtypes.itemsize(elements.weights) if elements.weights else None
+    besides = [n for n, is_there in ((1, elements.where), (weight, elements.weights)) if is_there]
+    if (
+        template == "rows"
+        and not (apart or (beside and keyed))
+        and _are_fused(view, (d, h, w), items)
+        and _are_alike(view, dtypes.itemsize(x_name), besides)
+    ):
         template = "fused"
     return _Form(view, (d, h, w), queued, keyed, paired, channel, types, template, runs)
 
@@ -140,6 +147,13 @@ def _are_fused(view, roles, items):
         and all(n == 1 or at[3] == item for n, at, item in zip(counts, view.steps, items, strict=False))
         and all(primitives.masks(item) for item in items)
     )
+
+
+def _are_alike(view, item, besides):
+    """Whether arrays beside x, the last ones of the view, lie in their planes as x does; `item` and `besides` are the sizes of elements."""
+    x = view.steps[0]
+    others = zip(view.steps[len(view.steps) - len(besides) :], besides, strict=True)
+    return all(a * size == b * item for steps, size in others for a, b in zip(x[1:], steps[1:], strict=True))
 
 
 def weights_dtype(reduction, shape, strides, x_name, axes, windows, y_name, y_strides, elements, beside):
@@ -278,7 +292,7 @@ def forward(
     set_past(fields, types.y, lanes, y_bytes, form.template == "fused", 2 * y_bytes >= nbytes)
     if form.template != "fused":  # which does its planes one after the other
         look_ahead(fields, view, X=nbytes, Y=y_bytes)
-    if not (queued or beside):
+    if not queued and (not beside or form.template == "fused"):
         set_rows_asked_for(fields, view, (d, h, w), x_item, nbytes)
 
     tables = [d.table, h.table]

@@ -180,14 +180,32 @@ def fused(reduction, types, channel=None, saves=False, elements=reductions.ALL):
     """Binding of the template for windows of two, three, five or seven columns, which are merged in registers."""
     from numbapool.kernels import primitives as p
 
-    line = "int64", "int64", 8
-    return forward(reduction, types, channel, saves, elements, lanes=fused_lanes(types)) | {
+    line, lanes = ("int64", "int64", 8), fused_lanes(types)
+    names = forward(reduction, types, channel, saves, elements, lanes=lanes)
+    if elements.beside:
+        names |= _alike(p, types, elements, lanes)
+    return names | {
         "MARKS": False,  # its windows slide
-        "TWO_ROWS": not channel,
+        "ALIKE": bool(elements.beside),
+        "begin_plane": names.get("begin_plane", taken.ignore_plane),
+        "TWO_ROWS": not (channel or elements.beside),
         "load_line": p.loader(*line),
         "store_line": p.storer(*line),
         "store_line_past": p.past_storer(*line, 64),
     }
+
+
+def _alike(p, types, elements, lanes):
+    """What is beside x, where it lies as x does."""
+    from numbapool.kernels import alike
+
+    names = functions(alike) | {"X_SHIFT": dtypes.itemsize(types.x).bit_length() - 1}
+    names |= {"allowed_n": taken.no_mask_n, "weighing_n": taken.no_weights_n}
+    if elements.where:
+        names["allowed_n"] = p.partial_flag_loader(lanes)
+    if elements.weights:
+        names["weighing_n"] = p.partial_loader(elements.weights, types.end, lanes, 0)
+    return names
 
 
 def whole(reduction, types, channel=None, saves=False, elements=reductions.ALL):

@@ -136,6 +136,9 @@ class _Traced:
     def __rmul__(self, other):
         return self._emit("mul", other, self)
 
+    def __rshift__(self, other):
+        return self._emit("ashr", self, other)
+
 
 def _trace(function, context, builder, arg_types, values, result):
     """Emit a straight-line function by running it: primitives that it calls, or is given, emit their instructions into `builder`."""

@@ -257,7 +257,10 @@ def sweep(
         # A run of all planes, then another, would not be in the order of memory.
         if word(word(args, RUNS), oh) < last - oh:
             step = min(groups, 1)
+    if ALIKE:
+        step = min(groups, 1)
     while g < groups:
+        begin_plane(args, source + g * word(args, X_G), g)
         rows_of(
             args, taps, source + g * word(args, X_G), early, columns, step, od, oh, last,
             y + g * word(args, Y_G), keys + g * word(args, K_G), out_columns, divisors, stage,

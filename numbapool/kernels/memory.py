@@ -421,6 +421,22 @@ def flag_loader(lanes):
     return load
 
 
+def partial_flag_loader(lanes):
+    """`load_n(address, n)`: n bytes as a mask, in which the other lanes are not."""
+    vector = ir.VectorType(I8, lanes)
+
+    @intrinsic
+    def load_n(tc, addr, n):
+        def codegen(ctx, b, sig, args):
+            none = const(vector, 0)
+            v = _load_n(b, args[0], args[1], vector, none, _mask_of_elements(b, args[1], vector))
+            return b.icmp_unsigned("!=", v, none)
+
+        return Vec(types.boolean, lanes)(address, types.int64), codegen
+
+    return load_n
+
+
 def flag_splatter(lanes):
     """`splat(address)`: one byte as a mask of equal lanes."""
 

@@ -35,7 +35,10 @@ def tap_1(addr, key) -> "one":
 
 
 def tap_if(addr, key, there, weight) -> "acc":
-    v = load_x(addr)
+    return taken_if(load_x(addr), key, there, weight)
+
+
+def taken_if(v, key, there, weight) -> "acc":
     return paired(v, both(there, counts(v)), weight)
 
 

@@ -105,6 +105,10 @@ def no_mask(addr, step) -> "mask":
     return every()
 
 
+def no_mask_n(addr, n) -> "mask":
+    return first_lanes(n)
+
+
 def no_mask_1(addr) -> "flag":
     return every_1()
 
@@ -114,6 +118,10 @@ def weights_at(addr, step) -> "weight":
 
 
 def no_weights(addr, step) -> "weight":
+    return ones()
+
+
+def no_weights_n(addr, n) -> "weight":
     return ones()
 
 
@@ -138,6 +146,10 @@ def ignore_planes(addr, gap, v, n):
 
 
 def ignore_n(addr, v, n):
+    pass
+
+
+def ignore_plane(args, source, g):
     pass
 
 

@@ -423,6 +423,15 @@ def flag_loader(lanes):
     return lambda addr: (_read(addr, "uint8", lanes or 1) != 0)[slice(None) if lanes else 0]
 
 
+def partial_flag_loader(lanes):
+    def load_n(addr, n):
+        v = np.zeros(lanes, bool)
+        v[:n] = _read(addr, "uint8", n) != 0
+        return v
+
+    return load_n
+
+
 def flag_splatter(lanes):
     return lambda addr: np.full(lanes, _read(addr, "uint8", 1)[0] != 0)
 

@@ -34,7 +34,10 @@ def tap_1(addr, key) -> "one":
 
 
 def tap_if(addr, key, there, weight) -> "acc":
-    v = load_x(addr)
+    return taken_if(load_x(addr), key, there, weight)
+
+
+def taken_if(v, key, there, weight) -> "acc":
     return pick(there, valued(v, weight), absent(v))
 
 
