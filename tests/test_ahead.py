@@ -73,7 +73,8 @@ def test_large_arrays(asked, plane, fn, args, expected):
         ((4, 20, 9, 1100), "avg_pool2d", (3, 2), {"axes": (1, 2)}, 2, 2 * 9 * 4400),
         ((20, 64, 255), "max_pool2d", (3, 2, 1), {}, 0, 0),  # rows of less than a kilobyte
         ((10, 64, 400), "max_pool2d", (2, (8, 2)), {}, 0, 0),  # most rows are in no window
-        ((10, 64, 400), "max_pool2d", (3, 2, 1), {"where": np.ones((64, 400), bool)}, 0, 0),
+        ((10, 64, 400), "max_pool2d", (3, 2, 1), {"where": np.ones((64, 400), bool)}, 2, 2 * 1600),
+        ((10, 64, 400), "max_pool2d", (3, 2, 1), {"where": np.ones((400, 64), bool).T}, 0, 0),
     ],
 )
 def test_along_long_rows(asked, shape, fn, args, options, rows, step):
@@ -121,11 +122,11 @@ def _same_as_parts(asked, x, y, fn, *args):
 
 
 def test_what_lies_otherwise(asked):
-    """Rows that do not follow each other in memory, or have a mask beside them, which asks on its own, or many neighbours along an inner axis."""
+    """Rows that do not follow each other in memory, or have a mask beside them that lies otherwise, which asks on its own, or many neighbours along an inner axis."""
     x = array(70, 70)
     for view, options in (
         (x[:, ::-1], {}),
-        (x, {"where": np.ones(x.shape[1:], bool)}),
+        (x, {"where": np.ones(x.shape[1:], bool, order="F")}),
         (x.transpose(0, 2, 1), {"axes": (0, 1)}),
     ):
         assert asked("max_pool2d", view, 3, 2, 1, **options)[1][0] == 0

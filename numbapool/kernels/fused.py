@@ -36,14 +36,6 @@ def merged_most(taps, count, source, a, b, c, at, n) -> "inline_acc":
     return merged_n(taps, count, source + at, n)
 
 
-def put(past, y, keys, i, n, acc, divisor):
-    """Results from the i-th of n on."""
-    if n - i >= LANES:
-        put_vector(past, y, keys, i, acc, divisor)
-    else:
-        emit_n(y, keys, i, n - i, acc, divisor)
-
-
 def two_apart(args, taps, count, source, columns, last, y, keys, n, window, key, rows, divisors) -> "acc":
     """A row of n windows of two or three columns, whose middles are every other one of `columns` from `source` on.
 

@@ -69,6 +69,14 @@ def put_vector(past, y, keys, i, acc, divisor):
         emit(y, keys, i, acc, divisor)
 
 
+def put(past, y, keys, i, n, acc, divisor):
+    """Results from the i-th of n on."""
+    if n - i >= LANES:
+        put_vector(past, y, keys, i, acc, divisor)
+    else:
+        emit_n(y, keys, i, n - i, acc, divisor)
+
+
 def horizontal(
     args,
     row,

@@ -129,29 +129,54 @@ def cover(row, out, span, n, taps, step) -> "int":
     return have
 
 
-def add_up(row, wide, ends, totals, span, n, taps):
-    """As `widen` for sums of more than two vectors of neighbours, at a cost that does not grow with `taps`.
+def add_up(row, other, begins, ends, totals, span, n, taps) -> "int":
+    """Sums of more than two vectors of neighbours, at a cost that does not grow with `taps`; of a row and, if there is one, another that is added to it first.
 
     A vector is a block. A window is the end of a block, whole blocks and the beginning of one: sums from each element to its block's end (`ends`) and
-    from its block's beginning (`wide`), and sums of the blocks' `totals`, of which the windows of a block's later elements take one more.
+    from its block's beginning (`begins`), and sums of the blocks' `totals`, of which the windows of a block's later elements take one more. Returns where the sums of fewer are; those of more lie behind them, as far apart as `room_of` says.
     """
     blocks = (n + LANES - 1) // LANES
     for b in range(blocks):
         acc = pull(row, span, b * LANES, 0)
+        if other:
+            acc = merge(acc, pull(other, span, b * LANES, 0))
         push(ends, span, b * LANES, sums_from(acc))
-        push(wide, span, b * LANES, sums_to(acc))
+        push(begins, span, b * LANES, sums_to(acc))
         push_1(totals, span, b, pull_1(ends, span, b * LANES, 0))
-    whole = (taps - 1) // LANES - 1
-    room = (blocks + 2 * LANES) * A_SIZE
-    runs, longer = widen(totals, totals + room, span, blocks, whole, 1), totals + 2 * room
+    whole, room = (taps - 1) // LANES - 1, (blocks + 2 * LANES) * A_SIZE
+    runs = widen(totals, totals + room, span, blocks, whole, 1)
     for b in range(0, blocks, LANES):
-        push(longer, span, b, merge(pull(runs, span, b, 0), pull(totals, span, b + whole, 0)))
+        acc = merge(pull(runs, span, b, 0), pull(totals, span, b + whole, 0))
+        push(totals + 2 * room, span, b, acc)
+    return runs
+
+
+def added(begins, ends, fewer, more, span, b, taps, early) -> "acc":
+    """The windows that begin in block b; `early` of them take fewer blocks."""
+    acc = merge(pull(ends, span, b * LANES, 0), pull(begins, span, b * LANES + taps - 1, 0))
+    some = pick(
+        first_lanes(early), splat_a(pull_1(fewer, span, b + 1, 0)), splat_a(pull_1(more, span, b + 1, 0))
+    )
+    return merge(acc, some)
+
+
+def sum_windows(
+    args, row, other, begins, line, span, total, taps, y, keys, groups, columns, inner, rows, divisors
+) -> "int":
+    """Results of a row whose windows are added up, if they can be stored as they are made; else `begins` holds the windows. Returns whether they were stored."""
+    ends, totals = line, line + word(args, LINE_BYTES)
+    fewer = add_up(row, other, begins, ends, totals, span, total, taps)
+    more = totals + 2 * ((total + LANES - 1) // LANES + 2 * LANES) * A_SIZE
     early = LANES - (taps - 1) % LANES
-    for b in range((n - taps) // LANES + 1):
-        acc = merge(pull(ends, span, b * LANES, 0), pull(wide, span, b * LANES + taps - 1, 0))
-        fewer, more = splat_a(pull_1(runs, span, b + 1, 0)), splat_a(pull_1(longer, span, b + 1, 0))
-        acc = merge(acc, pick(first_lanes(early), fewer, more))
-        push(wide, span, b * LANES, acc)
+    if groups == 1 and inner == 1 and word(args, STRIDE) == 1 and word(args, DENSE):
+        past = goes_past(args, y)
+        for i in range(0, columns, LANES):
+            acc = added(begins, ends, fewer, more, span, i // LANES, taps, early)
+            put(past, y, keys, i, columns, acc, divisor_from(rows, divisors + i * D_SIZE))
+        return 1
+    for i in range(0, total - taps + 1, LANES):
+        push(begins, span, i, added(begins, ends, fewer, more, span, i // LANES, taps, early))
+    return 0
 
 
 def locate_columns(args, room, begin, needed, inner, groups):
@@ -205,11 +230,16 @@ def sweep(
                 base = g * word(args, PITCH)
                 clear(prefix + r * size, span, base, base + at)
                 clear(prefix + r * size, span, base + at + columns * inner, base + word(args, PITCH))
+    taps_w = word(args, TAPS_W)
+    adds = 0 * taps_w  # whether windows along W are added up, for which two rows need not be merged before
+    if SCANS and step == 1 and taps_w > 2 * LANES and columns_table == 0:
+        adds += 1
     bottom = edge = end = word(table + oh * 32, START)
     for h in range(oh, last):
         start, stop = word(table + h * 32, START), word(table + h * 32, STOP)
         look_ahead(args, source, y, h - oh)
         least = nothing()
+        ready, other = row, 0 * h
         if not word(args, QUEUED):
             count = list_taps(args, taps, od, h)
             ask_for_rows(args, taps, count, table + h * 32, source, groups)
@@ -226,7 +256,10 @@ def sweep(
                     join_row(
                         args, taps, od, r, source, suffix, suffix + size, True, row, span, at, columns, inner, groups, total
                     )  # fmt: skip
-            least = carry(row, suffixes, span, total)
+            if adds:
+                ready = suffixes
+            else:
+                least = carry(row, suffixes, span, total)
         else:
             for r in range(end, stop):
                 if r == edge:
@@ -237,13 +270,18 @@ def sweep(
                     )  # fmt: skip
             end = max(end, stop)
             suffix = suffixes + (start - bottom) * size
-            if end > edge:
+            if adds:
+                ready = suffix
+                if end > edge:
+                    other = prefix
+            elif end > edge:
                 least = combine(row, suffix, prefix, span, total)
             else:
                 least = carry(row, suffix, span, total)
         watch(args, least, row, span, total)
         locate(row, span, places, total)
-        taps_w = word(args, TAPS_W)
+        rows = word(word(args, D_TABLE) + od * 32, EXTENT) * word(table + h * 32, EXTENT)
+        to, to_keys, done = y + h * word(args, Y_H), keys + h * word(args, K_H), 0 * h
         if columns_table:
             wider = widen(row, wide, span, total, taps_w, inner)
             by_table(args, room, columns_table, row, wider, line, span, groups, out_columns, needed, inner)
@@ -252,14 +290,15 @@ def sweep(
             have = cover(row, wide, span, total, taps_w, step)
             wider = row if have == 1 else wide
             left, apart = (2 if taps_w > have else 1), (taps_w - have) * word(args, STEP_W)
-        elif SCANS and step == 1 and taps_w > 2 * LANES:
-            add_up(row, wide, line, line + word(args, LINE_BYTES), span, total, taps_w)
+        elif adds:
+            done = sum_windows(
+                args, ready, other, wide, line, span, total, taps_w, to, to_keys, groups, out_columns, inner, rows, divisors
+            )  # fmt: skip
             wider, left, apart = wide, 1, 0
         else:
             wider = widen(row, wide, span, total, taps_w, step)
             left, apart = 1, 0
-        rows = word(word(args, D_TABLE) + od * 32, EXTENT) * word(table + h * 32, EXTENT)
-        finish_row(
-            args, wider, span, left, apart, 0, line, span, y + h * word(args, Y_H), keys + h * word(args, K_H),
-            groups, out_columns, inner, rows, divisors,
-        )  # fmt: skip
+        if done == 0:
+            finish_row(
+                args, wider, span, left, apart, 0, line, span, to, to_keys, groups, out_columns, inner, rows, divisors
+            )  # fmt: skip
