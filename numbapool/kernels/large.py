@@ -290,7 +290,7 @@ def sweep(
             have = cover(row, wide, span, total, taps_w, step)
             wider = row if have == 1 else wide
             left, apart = (2 if taps_w > have else 1), (taps_w - have) * word(args, STEP_W)
-        elif adds:
+        elif SCANS and adds:
             done = sum_windows(
                 args, ready, other, wide, line, span, total, taps_w, to, to_keys, groups, out_columns, inner, rows, divisors
             )  # fmt: skip
