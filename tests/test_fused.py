@@ -222,3 +222,33 @@ def test_what_is_alike_is_found_from_addresses(monkeypatch):
     seen.clear()
     nbp.max_pool2d(x, 2, where=np.ones((4, 40), bool), return_indices=True)
     assert not any("fused" in name for name in seen)
+
+
+@pytest.mark.parametrize(
+    "names", [("f4", "f2", 2, 1), ("f2", "f4", 1, 2), ("f4", "f8", 2, 4), ("f4", "f4", 2, 2)]
+)
+def test_rows_that_are_not_whole_elements_apart(names):
+    """Fields of records: their strides are in proportion, though no multiples of their elements' sizes."""
+    of_x, of_weights, more_x, more_weights = names
+    random = np.random.default_rng(1)
+    x = np.zeros(6, [("a", of_x, (40,)), ("rest", "u1", (more_x,))])["a"]
+    weights = np.zeros(6, [("a", of_weights, (40,)), ("rest", "u1", (more_weights,))])["a"]
+    there = np.zeros((6, 81), bool)[:, :40]
+    x[...], weights[...], there[...] = (
+        random.integers(1, 9, x.shape),
+        random.integers(1, 5, x.shape),
+        random.random(x.shape) > 0.3,
+    )
+    check("sum_pool2d", x, 3, 1, 1, weights=weights)
+    check("avg_pool2d", x, 2, weights=weights, where=there)
+    check("max_pool2d", x, 3, 2, 1, where=there)
+
+
+def test_masks_of_many_columns():
+    """Several tiles of a row, on two threads."""
+    x = given("f4", 4, 9, 20011)
+    there = np.random.default_rng(0).random((9, 20011)) > 0.3
+    with nbp.options(num_threads=2):
+        for op, args in (("max", (3, 2, 1)), ("avg", (2,)), ("sum", (5, 1, 2))):
+            check(f"{op}_pool2d", x, *args, where=there)
+            check(f"{op}_pool2d", x[..., 17:], *args, where=there[:, 17:])

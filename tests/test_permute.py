@@ -147,6 +147,15 @@ def test_runs_of_rows(native):
             assert seen.pop()[:, narrow.LENGTH].tolist() == lengths
         check("max_pool3d", array((4, 6, 6, 6)), 2)
         assert seen.pop()[:, narrow.LENGTH].tolist() == [3, 3, 3]
+        for shape, window, lengths in (  # of the gradient, whose rows are as many apart as windows are
+            ((4, 100, 8), (2,), [50, 50]),
+            ((4, 14, 14), (3, 2, 1), [7, 6, 1]),
+            ((4, 14, 13), (3, 1, 1), [1, 12, 1]),
+        ):
+            y = nbp.avg_pool2d(array(shape), *window)
+            seen.clear()
+            check_vjp("avg_pool2d", array(shape), window, {}, array(y.shape, seed=1))
+            assert seen.pop()[:, narrow.LENGTH].tolist() == lengths
     finally:
         narrow_plans._merging = merging
 

@@ -111,7 +111,7 @@ def summing(
     if not factors:
         turned, of_dx = view.of(1, 0), (td, th, w.transposed)
         rows = [(w.count, dtypes.itemsize(dy_name)), (w.size, dtypes.itemsize(x_name))]
-        if narrow_plans.fits(turned, of_dx, types, rows):
+        if narrow_plans.fits(turned, of_dx, types, rows, narrow_plans.period_of((d, h, w))):
             shared = constant if even else None
             return narrow_plans.summing(turned, of_dx, (d, h, w), types, shared, nbytes)
     name = kernel_name("avg", "spread", types, factors.name)

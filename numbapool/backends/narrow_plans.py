@@ -23,23 +23,27 @@ from numbapool.kernels import block, build, narrow, vectors
 from numbapool.reductions import AVG
 
 MOST_WORDS = 1024  # of a table, which shares the first-level cache with the planes
+FEW_RUNS = 4  # for which a group of planes may be fetched again from the second-level cache
+MOST_ROWS = 1024  # of results, each of which is looked at to find those that are alike
 MOST_BYTES = 16 * 1024  # of the tables of a flat plane, likewise
 NO_NUMBER = 2**30  # of no tap
 SCATTERED = 40  # outputs that could be scattered while a plane of no outputs is
 
 
-def fits(view, roles, types, rows):
-    """Whether a call can be carried out so. `rows` has for each array of the view how many columns its rows have and the size of its elements."""
+def fits(view, roles, types, rows, period):
+    """Whether a call can be carried out so. `rows` has for each array of the view how many columns its rows have and the size of its elements. Rows of results that are `period` apart are alike, but at the ends; 0: none are."""
     from numbapool.kernels import primitives
 
     d, h, w = roles
     most = 2 * vectors.narrow_lanes(types)
     widest = max(w.size, w.count) * view.inner
-    lines = d.count * h.count * (4 + 2 * d.most * h.most)
+    rows_of_windows = d.count * h.count
+    runs = d.count * min(h.count, period * (2 * h.most + 1)) if period else rows_of_windows
     if (
         not blocks.NATIVE
         or widest > most
-        or lines > MOST_WORDS
+        or rows_of_windows > MOST_ROWS
+        or runs * (narrow.ROWS_AT + 2 * d.most * h.most) > MOST_WORDS
         or not primitives.permutes(dtypes.itemsize(types.acc))
     ):
         return False
@@ -51,12 +55,18 @@ def fits(view, roles, types, rows):
     )
 
 
+def period_of(windows):
+    """How far apart elements along H are that are in as many windows of D, H and W; 0: there is no such distance."""
+    return windows[1].regular[1] if windows[1].regular else 0
+
+
 def fits_rows(view, roles, types, rows):
     """Whether the gradient of a selecting reduction can be carried out so, and sooner than a scatter that adds each output: every window costs every vector of dx some."""
 
-    if not fits(view, roles, types, rows):
-        return False
     d, h, w = roles
+    lines = d.count * h.count * (2 + 3 * d.most * h.most)
+    if lines > MOST_WORDS or not fits(view, roles, types, rows, 1):
+        return False
     columns = -(-w.count * view.inner // vectors.narrow_lanes(types))
     outputs = size_of([v.size for v in roles]) * view.inner
     return d.count * h.count * columns * size_of([v.most for v in roles]) <= SCATTERED + outputs
@@ -103,7 +113,8 @@ def summing(view, roles, of, types, divisor, nbytes):
     from numbapool.kernels import bind
 
     d, h, w = (windows.table[:, block.EXTENT] for windows in of)
-    runs = _runs(view, roles[0], roles[1], lambda m, i, n, j: d[i] * h[j], lambda od, oh: 1)
+    period = max(period_of(of), 1)
+    runs = _runs(view, roles[0], roles[1], lambda m, i, n, j: d[i] * h[j], lambda od, oh: 1, period)
     extents = w if divisor is None else np.full(roles[2].count, divisor)
     name = kernel_name("avg", "narrow", types, "shares" if divisor is None else "")
     kernel = build.kernel(narrow, lambda: bind.narrow(AVG, types, shares=divisor is None), name)
@@ -165,7 +176,7 @@ def _merging(kernel, view, roles, types, runs, extents, key, nbytes):
     divisors = divisors_of(np.repeat(extents, view.inner), types, 1, columns)[:columns]
     divisors = np.tile(divisors.reshape(2, -1), planes)
     places = {"SPOTS": _spots_of_planes(_spots(roles[2], view.inner, types), types)}
-    groups, items = _in_groups(view, roles, types, planes)
+    groups, items = _in_groups(view, roles, types, planes, few=len(runs) > FEW_RUNS)
     fields = groups | {"KEY_W": key, "W_DIVISORS": address(divisors), "SPARE": _spare(view, roles[2], types)}
     _set_asked_for(fields, runs, planes, nbytes)
     return _assembled(kernel, view, roles, runs, places, fields, items, nbytes, [divisors])
@@ -183,9 +194,9 @@ def _set_asked_for(fields, runs, planes, nbytes):
         fields["NEW_X"] = share
 
 
-def _in_groups(view, roles, types, planes=1):
+def _in_groups(view, roles, types, planes=1, few=False):
     plane = size_of([v.size for v in roles]) * view.inner * dtypes.itemsize(types.x)
-    return in_groups(view, "XYK", plane, planes)
+    return in_groups(view, "XYK", plane * (4 if few else 1), planes)
 
 
 def _assembled(kernel, view, roles, lines, places, fields, items, nbytes, keep=()):
@@ -206,11 +217,11 @@ def _spare(view, w, types):
     return 1 if view.steps[0][0] >= max(beyond, 1) else view.outer
 
 
-def _runs(view, d, h, number, share):
-    """The table of the rows of results (`kernels/narrow.py`). The key of a row of x is its `number`, a function of tap and element along D and H; ``share(od, oh)`` is the rows' part of a divisor."""
+def _runs(view, d, h, number, share, period=1):
+    """The table of the rows of results (`kernels/narrow.py`), of which those that are `period` apart may be alike. The key of a row of x is its `number`, a function of tap and element along D and H; ``share(od, oh)`` is the rows' part of a divisor."""
     x, y, k = (*view.steps, (0,) * 5)[:3]
     runs: list = []  # what rows have in common, where the first and the last one begin, the step from one to the next, how many they are
-    for od, oh in np.ndindex(d.count, h.count):
+    for od, oh in itertools.product(range(d.count), sorted(range(h.count), key=lambda oh: oh % period)):
         rows = [(i * x[1] + j * x[2], number(m, i, n, j)) for m, i in _taps(d, od) for n, j in _taps(h, oh)]
         first = rows[0][0] if rows else 0
         like = share(od, oh), [(at - first, n) for at, n in rows]

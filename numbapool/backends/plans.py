@@ -116,7 +116,7 @@ def _form(
     items = [dtypes.itemsize(n) for n in (x_name, types.y, channel if key else None) if n]
     if template == "rows" and not (beside or apart or (channel in vectors.PAIRS and channel != types.acc)):
         rows = list(zip((w.size, w.count, w.count), items, strict=False))
-        if narrow_plans.fits(view.of(*range(len(rows))), (d, h, w), types, rows):
+        if narrow_plans.fits(view.of(*range(len(rows))), (d, h, w), types, rows, 1 if h.regular else 0):
             template = "narrow"
     weight = dtypes.itemsize(elements.weights) if elements.weights else None
     besides = [n for n, is_there in ((1, elements.where), (weight, elements.weights)) if is_there]
@@ -150,10 +150,13 @@ def _are_fused(view, roles, items):
 
 
 def _are_alike(view, item, besides):
-    """Whether arrays beside x, the last ones of the view, lie in their planes as x does; `item` and `besides` are the sizes of elements."""
-    x = view.steps[0]
+    """Whether arrays beside x, the last ones of the view, lie in their planes as x does, whole elements apart; `item` and `besides` are the sizes of elements."""
+    x = view.steps[0][1:]
     others = zip(view.steps[len(view.steps) - len(besides) :], besides, strict=True)
-    return all(a * size == b * item for steps, size in others for a, b in zip(x[1:], steps[1:], strict=True))
+    return not besides or (
+        all(a % item == 0 for a in x)
+        and all(a * size == b * item for steps, size in others for a, b in zip(x, steps[1:], strict=True))
+    )
 
 
 def weights_dtype(reduction, shape, strides, x_name, axes, windows, y_name, y_strides, elements, beside):

@@ -129,13 +129,12 @@ def cover(row, out, span, n, taps, step) -> "int":
     return have
 
 
-def add_up(row, other, begins, ends, totals, span, n, taps) -> "int":
+def add_up(row, other, begins, ends, totals, room, span, blocks, taps) -> "int":
     """Sums of more than two vectors of neighbours, at a cost that does not grow with `taps`; of a row and, if there is one, another that is added to it first.
 
     A vector is a block. A window is the end of a block, whole blocks and the beginning of one: sums from each element to its block's end (`ends`) and
-    from its block's beginning (`begins`), and sums of the blocks' `totals`, of which the windows of a block's later elements take one more. Returns where the sums of fewer are; those of more lie behind them, as far apart as `room_of` says.
+    from its block's beginning (`begins`), and sums of the blocks' `totals`, of which the windows of a block's later elements take one more. Returns where the sums of fewer are; those of more lie two times `room` behind `totals`.
     """
-    blocks = (n + LANES - 1) // LANES
     for b in range(blocks):
         acc = pull(row, span, b * LANES, 0)
         if other:
@@ -143,7 +142,7 @@ def add_up(row, other, begins, ends, totals, span, n, taps) -> "int":
         push(ends, span, b * LANES, sums_from(acc))
         push(begins, span, b * LANES, sums_to(acc))
         push_1(totals, span, b, pull_1(ends, span, b * LANES, 0))
-    whole, room = (taps - 1) // LANES - 1, (blocks + 2 * LANES) * A_SIZE
+    whole = (taps - 1) // LANES - 1
     runs = widen(totals, totals + room, span, blocks, whole, 1)
     for b in range(0, blocks, LANES):
         acc = merge(pull(runs, span, b, 0), pull(totals, span, b + whole, 0))
@@ -165,8 +164,9 @@ def sum_windows(
 ) -> "int":
     """Results of a row whose windows are added up, if they can be stored as they are made; else `begins` holds the windows. Returns whether they were stored."""
     ends, totals = line, line + word(args, LINE_BYTES)
-    fewer = add_up(row, other, begins, ends, totals, span, total, taps)
-    more = totals + 2 * ((total + LANES - 1) // LANES + 2 * LANES) * A_SIZE
+    blocks = (total + LANES - 1) // LANES
+    room = (blocks + 2 * LANES) * A_SIZE  # of the sums of all blocks, and what is read behind them
+    fewer, more = add_up(row, other, begins, ends, totals, room, span, blocks, taps), totals + 2 * room
     early = LANES - (taps - 1) % LANES
     if groups == 1 and inner == 1 and word(args, STRIDE) == 1 and word(args, DENSE):
         past = goes_past(args, y)
@@ -190,6 +190,7 @@ def locate_columns(args, room, begin, needed, inner, groups):
                     (begin + j) * word(args, KEY_W) if 0 <= begin + j and begin + j < word(args, WIDTH) else 0
                 )
                 for c in range(inner):
+                    # No word: `locate` reads them as elements.
                     put_place(places + 8 * (g * word(args, PITCH) + j * inner + c), place)
 
 
@@ -231,7 +232,8 @@ def sweep(
                 clear(prefix + r * size, span, base, base + at)
                 clear(prefix + r * size, span, base + at + columns * inner, base + word(args, PITCH))
     taps_w = word(args, TAPS_W)
-    adds = 0 * taps_w  # whether windows along W are added up, for which two rows need not be merged before
+    # Whether windows along W are added up, for which two rows need not be merged before. Where that is called, SCANS stands beside it: what is false at compile time is not compiled.
+    adds = 0 * taps_w
     if SCANS and step == 1 and taps_w > 2 * LANES and columns_table == 0:
         adds += 1
     bottom = edge = end = word(table + oh * 32, START)

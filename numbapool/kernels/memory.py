@@ -45,7 +45,7 @@ def prefetch(tc, addr):
 
 @intrinsic
 def word(tc, base, i):
-    """The i-th 64-bit integer of a table."""
+    """The i-th 64-bit integer of a table. What is read or set as a word is nowhere read or stored as an element: LLVM relies on it."""
 
     def codegen(ctx, b, sig, args):
         return _told(b, b.load(b.gep(b.inttoptr(args[0], I64.as_pointer()), [args[1]])), "word")
@@ -220,17 +220,8 @@ def block_loader(stored, loaded, lanes, block):
     @intrinsic
     def load_n(tc, addr, n):
         def codegen(ctx, b, sig, args):
-            return folded(
-                b,
-                _load_n(
-                    b,
-                    args[0],
-                    args[1],
-                    vector,
-                    ir.Constant(vector, None),
-                    _mask_of_elements(b, args[1], vector),
-                ),
-            )
+            none, mask = ir.Constant(vector, None), _mask_of_elements(b, args[1], vector)
+            return folded(b, _load_n(b, *args, vector, none, mask))
 
         return result(address, types.int64), codegen
 
@@ -277,6 +268,24 @@ def planes_loader(stored, loaded, lanes, planes, fill):
         return result(address, types.int64, types.int64), codegen
 
     return load_n
+
+
+def whole_planes_loader(stored, loaded, lanes, planes):
+    """`load(address, gap)`: as many neighbours of each of one or two planes, `gap` bytes apart, as it has lanes."""
+    share, result = ir.VectorType(llvm_type(stored), lanes // planes), Vec(scalar_type(loaded), lanes)
+
+    @intrinsic
+    def load(tc, addr, gap):
+        def codegen(ctx, b, sig, args):
+            v = _load(b, args[0], share)
+            if planes == 2:
+                other = _load(b, b.add(*args), share)
+                v = b.shuffle_vector(v, other, ir.Constant(ir.VectorType(I32, lanes), list(range(lanes))))
+            return convert(b, v, stored, loaded)
+
+        return result(address, types.int64), codegen
+
+    return load
 
 
 def getter(stored, loaded):
@@ -351,24 +360,6 @@ def partial_storer(given, stored, lanes):
         return types.void(address, vec, types.int64), codegen
 
     return store_n
-
-
-def whole_planes_loader(stored, loaded, lanes, planes):
-    """`load(address, gap)`: the same with as many neighbours as there are lanes."""
-    share, result = ir.VectorType(llvm_type(stored), lanes // planes), Vec(scalar_type(loaded), lanes)
-
-    @intrinsic
-    def load(tc, addr, gap):
-        def codegen(ctx, b, sig, args):
-            v = _load(b, args[0], share)
-            if planes == 2:
-                other = _load(b, b.add(*args), share)
-                v = b.shuffle_vector(v, other, ir.Constant(ir.VectorType(I32, lanes), list(range(lanes))))
-            return convert(b, v, stored, loaded)
-
-        return result(address, types.int64), codegen
-
-    return load
 
 
 def planes_storer(given, stored, lanes, planes):
