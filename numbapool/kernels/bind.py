@@ -145,7 +145,7 @@ def _at_once(p, reduction, types, channel, elements, lanes, merge):
     """What is done to several vectors at once: lanes taken out of two, three merged, four widened."""
     places = places_dtype(types)
     names = {
-        "load_places": p.loader(places, places, lanes, "word"),
+        "load_places": p.table_loader(places, places, lanes),
         "permute": p.permuter(types.acc, places, lanes),
         "merge_3": taken.merge_three,
         "merge_3_later": taken.merge_three_later,
@@ -379,7 +379,7 @@ def _finish(p, reduction, types, lanes, channel):
             "divisor_from": reductions.divisor_of_row,
             "divisor_at": reductions.divisor_of_column,
             "to_end": p.caster(types.acc, types.end, lanes),
-            "load_end": p.loader(types.end, types.end, lanes, "word"),
+            "load_end": p.table_loader(types.end, types.end, lanes),
             "get_end": p.getter(types.end, types.end),
             "int_to_end": p.caster("int64", types.end, None),
             "splat_end": p.splatter(types.end, lanes),

@@ -167,6 +167,11 @@ def _bits(element):
     return {F16: 16, F32: 32, F64: 64}.get(element) or element.width
 
 
+def table_loader(stored, loaded, lanes):
+    """As `loader` from a table that no kernel writes: what is stored elsewhere does not change it."""
+    return loader(stored, loaded, lanes, "word")
+
+
 def loader(stored, loaded, lanes, what="element"):
     """`load(address)`: `lanes` neighbours of dtype `stored`, as dtype `loaded`; `what` they are is said to LLVM."""
     vector, result = ir.VectorType(llvm_type(stored), lanes), Vec(scalar_type(loaded), lanes)

@@ -277,8 +277,11 @@ def set_word(base, i, value):
     _write(base + 8 * i, np.uint64(int(value) & (1 << 64) - 1))
 
 
-def loader(stored, loaded, lanes, what=None):
+def loader(stored, loaded, lanes):
     return lambda addr: convert(_read(addr, stored, lanes), stored, loaded)
+
+
+table_loader = loader
 
 
 def spread_loader(stored, loaded, lanes):

@@ -130,6 +130,9 @@ def loader(stored, loaded, lanes, aligned=False):
     return load
 
 
+table_loader = loader
+
+
 def _cut(builder, unit, element, size):
     """The elements within 32 bits, the first in the lowest."""
     return [

@@ -23,6 +23,9 @@ def loader(stored, loaded, lanes, aligned=False):
     return lambda addr: convert(_read(addr, stored, lanes), stored, loaded)
 
 
+table_loader = loader
+
+
 def storer(given, stored, lanes, aligned=False):
     return lambda addr, v: _write(addr, convert(np.asarray(v, _registers(given)), given, stored))
 
