@@ -29,4 +29,4 @@ def tap(addr, key) -> "acc":
 def tap_n(addr, n, key) -> "acc":
     i = (addr - word(key, 0)) >> X_SHIFT
     there, weight = allowed_n(word(key, 1) + i, n), weighing_n(word(key, 2) + i * V_SIZE, n)
-    return taken_if(load_x_n(addr, n), 0, there, weight)
+    return accumulated_if(load_x_n(addr, n), 0, there, weight)

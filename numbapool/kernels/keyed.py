@@ -10,10 +10,10 @@ TEMPLATE = True
 
 
 def tap(addr, key) -> "acc":
-    return taken(load_x(addr), key)
+    return accumulated(load_x(addr), key)
 
 
-def taken(v, key) -> "acc":
+def accumulated(v, key) -> "acc":
     return seen(v), placed(v, splat_k(key))
 
 
@@ -23,10 +23,10 @@ def tap_2(addr, key) -> "acc":
 
 
 def tap_n(addr, n, key) -> "acc":
-    return taken_n(load_x_n(addr, n), n, key)
+    return accumulated_n(load_x_n(addr, n), n, key)
 
 
-def taken_n(v, n, key) -> "acc":
+def accumulated_n(v, n, key) -> "acc":
     return seen_n(v, n), placed(v, splat_k_n(key, n))
 
 

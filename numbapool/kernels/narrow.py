@@ -19,8 +19,8 @@ COUNT, Y_AT, K_AT, SHARE, AHEAD, LENGTH, X_STEP, Y_STEP, K_STEP, ROWS_AT = range
 def read(addr, gap, n, whole, key, divisors) -> "inline_acc":
     """n neighbours of two planes, or as many as there are lanes if `whole`."""
     if whole:
-        return taken(load_x_planes(addr, gap), key)
-    return taken_n(load_x_planes_n(addr, gap, n), n, key)
+        return accumulated(load_x_planes(addr, gap), key)
+    return accumulated_n(load_x_planes_n(addr, gap, n), n, key)
 
 
 def read_share(addr, gap, n, whole, key, divisors) -> "inline_acc":

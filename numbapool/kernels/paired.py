@@ -9,10 +9,10 @@ TEMPLATE = True
 
 
 def tap(addr, key) -> "acc":
-    return taken(load_x(addr), key)
+    return accumulated(load_x(addr), key)
 
 
-def taken(v, key) -> "acc":
+def accumulated(v, key) -> "acc":
     return paired(v, counts(v), unit(v))
 
 
@@ -22,10 +22,10 @@ def tap_2(addr, key) -> "acc":
 
 
 def tap_n(addr, n, key) -> "acc":
-    return taken_n(load_x_n(addr, n), n, key)
+    return accumulated_n(load_x_n(addr, n), n, key)
 
 
-def taken_n(v, n, key) -> "acc":
+def accumulated_n(v, n, key) -> "acc":
     return paired(v, both(counts(v), first_lanes(n)), unit(v))
 
 
@@ -35,10 +35,10 @@ def tap_1(addr, key) -> "one":
 
 
 def tap_if(addr, key, there, weight) -> "acc":
-    return taken_if(load_x(addr), key, there, weight)
+    return accumulated_if(load_x(addr), key, there, weight)
 
 
-def taken_if(v, key, there, weight) -> "acc":
+def accumulated_if(v, key, there, weight) -> "acc":
     return paired(v, both(there, counts(v)), weight)
 
 
