@@ -23,9 +23,9 @@ from numbapool.kernels import block, build, narrow, vectors
 from numbapool.reductions import AVG
 
 MOST_WORDS = 1024  # of a table, which shares the first-level cache with the planes
-FEW_RUNS = 4  # for which a group of planes may be fetched again from the second-level cache
-MOST_ROWS = 1024  # of results, each of which is looked at to find those that are alike
 MOST_BYTES = 16 * 1024  # of the tables of a flat plane, likewise
+MOST_ROWS = 1024  # of results, each of which is looked at to find those that are alike
+FEW_RUNS = 4  # for which a group of planes may be fetched again from the second-level cache; for more it is a quarter as large
 NO_NUMBER = 2**30  # of no tap
 SCATTERED = 40  # outputs that could be scattered while a plane of no outputs is
 
@@ -176,7 +176,7 @@ def _merging(kernel, view, roles, types, runs, extents, key, nbytes):
     divisors = divisors_of(np.repeat(extents, view.inner), types, 1, columns)[:columns]
     divisors = np.tile(divisors.reshape(2, -1), planes)
     places = {"SPOTS": _spots_of_planes(_spots(roles[2], view.inner, types), types)}
-    groups, items = _in_groups(view, roles, types, planes, few=len(runs) > FEW_RUNS)
+    groups, items = _in_groups(view, roles, types, planes, small=len(runs) > FEW_RUNS)
     fields = groups | {"KEY_W": key, "W_DIVISORS": address(divisors), "SPARE": _spare(view, roles[2], types)}
     _set_asked_for(fields, runs, planes, nbytes)
     return _assembled(kernel, view, roles, runs, places, fields, items, nbytes, [divisors])
@@ -194,9 +194,9 @@ def _set_asked_for(fields, runs, planes, nbytes):
         fields["NEW_X"] = share
 
 
-def _in_groups(view, roles, types, planes=1, few=False):
+def _in_groups(view, roles, types, planes=1, small=False):
     plane = size_of([v.size for v in roles]) * view.inner * dtypes.itemsize(types.x)
-    return in_groups(view, "XYK", plane * (4 if few else 1), planes)
+    return in_groups(view, "XYK", plane * (4 if small else 1), planes)
 
 
 def _assembled(kernel, view, roles, lines, places, fields, items, nbytes, keep=()):
