@@ -60,34 +60,8 @@ def across(low, high, spots, taps, key) -> "inline_acc":
     return acc
 
 
-def short_run(args, run, count, taps, whole, source, y, keys, pairs) -> "inline_acc":
-    """A run of `pairs` pairs of planes, or of one plane in both places if there are none, whose rows, and those of their results, are of one vector."""
-    n, columns, key = word(args, WIDTH), word(args, OUT_W), word(args, KEY_W)
-    spots, divisors, new = word(args, SPOTS), word(args, W_DIVISORS), word(args, NEW_X)
-    divisor = divisor_from(word(run, SHARE), divisors)
-    apart = min(pairs, 1)
-    x_gap, y_gap, k_gap = apart * word(args, X_G), apart * word(args, Y_G), apart * word(args, K_G)
-    least = nothing()
-    for _ in range(max(pairs, 1)):
-        here, to, to_keys, ahead = source, y, keys, source + word(run, AHEAD)
-        for _ in range(word(run, LENGTH)):
-            ask(ahead, new)
-            row = down(run, count, here, x_gap, n, whole, divisors)
-            least = noticed(least, row)
-            acc = across(row, nothing(), spots, taps, key)
-            emit_planes(to, y_gap, to_keys, k_gap, columns, acc, divisor)
-            here += word(run, X_STEP)
-            to += word(run, Y_STEP)
-            to_keys += word(run, K_STEP)
-            ahead += new
-        source += PLANES * x_gap
-        y += PLANES * y_gap
-        keys += PLANES * k_gap
-    return least
-
-
-def wide_run(args, run, count, taps, whole, source, y, keys, pairs) -> "inline_acc":
-    """The same where rows of x, or those of results, are of two vectors."""
+def one_run(args, run, count, taps, whole, wide, source, y, keys, pairs) -> "inline_acc":
+    """A run of `pairs` pairs of planes, or of one plane in both places if there are none; `wide`: whose rows, or those of their results, may be of two vectors."""
     n, columns, key = word(args, WIDTH), word(args, OUT_W), word(args, KEY_W)
     spots, near, new = word(args, SPOTS), word(args, W_DIVISORS), word(args, NEW_X)
     far = near + LANES * D_SIZE
@@ -99,16 +73,22 @@ def wide_run(args, run, count, taps, whole, source, y, keys, pairs) -> "inline_a
         here, to, to_keys, ahead = source, y, keys, source + word(run, AHEAD)
         for _ in range(word(run, LENGTH)):
             ask(ahead, new)
-            low, high = down(run, count, here, x_gap, min(n, COLUMNS), whole, near), nothing()
-            if n > COLUMNS:
-                high = down(run, count, here + COLUMNS * X_SIZE, x_gap, n - COLUMNS, whole, far)
-            least = noticed(least, noticed(low, high))
-            acc = across(low, high, spots, taps, key)
-            emit_planes(to, y_gap, to_keys, k_gap, min(columns, COLUMNS), acc, divisor)
-            if columns > COLUMNS:
-                acc = across(low, high, spots + taps * SPOT_BYTES, taps, key)
-                behind, behind_keys = to + COLUMNS * Y_SIZE, to_keys + COLUMNS * K_SIZE
-                emit_planes(behind, y_gap, behind_keys, k_gap, columns - COLUMNS, acc, far_divisor)
+            if wide:
+                low, high = down(run, count, here, x_gap, min(n, COLUMNS), whole, near), nothing()
+                if n > COLUMNS:
+                    high = down(run, count, here + COLUMNS * X_SIZE, x_gap, n - COLUMNS, whole, far)
+                least = noticed(least, noticed(low, high))
+                acc = across(low, high, spots, taps, key)
+                emit_planes(to, y_gap, to_keys, k_gap, min(columns, COLUMNS), acc, divisor)
+                if columns > COLUMNS:
+                    acc = across(low, high, spots + taps * SPOT_BYTES, taps, key)
+                    behind, behind_keys = to + COLUMNS * Y_SIZE, to_keys + COLUMNS * K_SIZE
+                    emit_planes(behind, y_gap, behind_keys, k_gap, columns - COLUMNS, acc, far_divisor)
+            else:
+                row = down(run, count, here, x_gap, n, whole, near)
+                least = noticed(least, row)
+                acc = across(row, nothing(), spots, taps, key)
+                emit_planes(to, y_gap, to_keys, k_gap, columns, acc, divisor)
             here += word(run, X_STEP)
             to += word(run, Y_STEP)
             to_keys += word(run, K_STEP)
@@ -125,15 +105,15 @@ def any_run(args, run, whole, source, y, keys, pairs) -> "acc":
     two, three = whole and count == 2 and taps == 2, whole and count == 3 and taps == 3
     if max(word(args, WIDTH), word(args, OUT_W)) > COLUMNS:
         if two:
-            return wide_run(args, run, 2, 2, 1, source, y, keys, pairs)
+            return one_run(args, run, 2, 2, 1, 1, source, y, keys, pairs)
         if three:
-            return wide_run(args, run, 3, 3, 1, source, y, keys, pairs)
-        return wide_run(args, run, count, taps, 0, source, y, keys, pairs)
+            return one_run(args, run, 3, 3, 1, 1, source, y, keys, pairs)
+        return one_run(args, run, count, taps, 0, 1, source, y, keys, pairs)
     if two:
-        return short_run(args, run, 2, 2, 1, source, y, keys, pairs)
+        return one_run(args, run, 2, 2, 1, 0, source, y, keys, pairs)
     if three:
-        return short_run(args, run, 3, 3, 1, source, y, keys, pairs)
-    return short_run(args, run, count, taps, 0, source, y, keys, pairs)
+        return one_run(args, run, 3, 3, 1, 0, source, y, keys, pairs)
+    return one_run(args, run, count, taps, 0, 0, source, y, keys, pairs)
 
 
 def runs(args, whole, source, y, keys, pairs):
