@@ -45,7 +45,7 @@ def bands(items, nbytes):
     return min(threads(), items)
 
 
-def launch(kernel, args, items, bands):
+def launch(kernel, args, items, bands, most=0):
     """
     Run a kernel over all items, on at most `bands` threads with the scratch slots ``0 … bands-1``.
 
@@ -55,6 +55,8 @@ def launch(kernel, args, items, bands):
     args : ndarray of int64, or int
         The argument block, or its address; kept alive by the caller.
     items, bands : int
+    most : int, optional
+        Into more parts the items are not cut if there are fewer threads.
     """
     address = args if type(args) is int else args.ctypes.data
     if bands > 1:
@@ -62,8 +64,11 @@ def launch(kernel, args, items, bands):
     if bands <= 1 or kernel.address is None or not (_launch or start()):
         kernel.call(address, 0, 0, items)
     else:
+        parts = min(items, PARTS * bands)
+        if most:
+            parts = min(parts, max(most // bands, 1) * bands)
         # C from here on: an interrupt waits for its end, nothing can be left locked or half done
-        _launch(_crew.at(bands - 1), kernel.address, address, items, min(items, PARTS * bands), bands - 1)
+        _launch(_crew.at(bands - 1), kernel.address, address, items, parts, bands - 1)
 
 
 def threads():

@@ -228,11 +228,11 @@ def test_axes_may_be_an_int():
 def test_same_bits_with_any_number_of_threads(op, dtype):
     for case in [
         *KERNEL_PATHS, Case(2, (3, 130, 140), 3, 2, 1), Case(2, (130, 140), 31, 1, 15),
-        Case(2, (301, 40, 7), 3, axes=(0, 1)),
+        Case(2, (301, 40, 7), 3, axes=(0, 1)), *(Case(2, (700, 20), (23, 3), stride, (11, 1)) for stride in (1, 2, 5)),
     ]:  # fmt: skip
         x = array(case.shape, dtype)
         results = []
-        for threads in (1, 2):
+        for threads in (1, 2, 5):
             with nbp.options(num_threads=threads, parallel_threshold=0):
                 y = getattr(nbp, case.function(op))(x, **case.options(op))
                 results.append(y)
@@ -240,7 +240,7 @@ def test_same_bits_with_any_number_of_threads(op, dtype):
                     results[-1] = getattr(nbp, case.function(op))(x, **case.options(op), return_indices=True)[
                         1
                     ]
-        assert same_bits(*results)
+        assert all(same_bits(y, results[0]) for y in results)
 
 
 @pytest.mark.parametrize("fn", FUNCTIONS)

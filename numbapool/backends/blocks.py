@@ -29,8 +29,9 @@ FEW = 4  # neighbours along an inner axis; more are read as whole vectors, which
 FAR_BYTES = 8 * 1024  # comes to the second-level cache in time, and does not push out what is there
 ALONG_BYTES = 4 * 1024  # the same along a row; less comes too late, more costs a second line at its end
 NEAR_BYTES = 1 << 20  # are in the second-level cache
-CACHE_BYTES = 12 << 20  # more than this comes from memory
-PAST_BYTES = 20 << 20  # of results: too little would be left of them in the cache
+CACHE_BYTES = (
+    12 << 20
+)  # more than this comes from memory, and of so many results too little would be left in the cache
 MAPPED_BYTES = 32 << 20  # new arrays of more are new pages, which the system has just cleared in the cache
 
 
@@ -46,6 +47,7 @@ class Plan:
     nbytes: int
     axes: tuple[int, ...] = ()  # that play D, H, W
     doubtful: bool = False
+    parts: int = 0  # into more it is not cut if there are fewer threads; 0: into any number
 
     def run(self, x, y, given=False, **beside):
         """Fill y from x; the other arrays that the plan was made for are named by their letters. `given`: the caller's own y, whose pages most likely were in use before. Whether signs of zeros are in doubt."""
@@ -63,7 +65,7 @@ class Plan:
         args[block.SCRATCH] = align(at + 8 * block.COUNT)
         if self.doubtful:
             args[block.DOUBTS] = at + 8 * block.DOUBT
-        threads.launch(self.kernel, at, self.items, bands)
+        threads.launch(self.kernel, at, self.items, bands, self.parts)
         doubt = self.doubtful and bool(args[block.DOUBT])
         if room.nbytes <= KEPT_BYTES:
             _idle.room = room, at
@@ -176,10 +178,11 @@ def tiles(view, d, h, w, acc, lanes, item, queued, alone=False, by_rows=False, f
     nbytes = size_of([d.size, h.size, w.size, view.inner, view.outer, len(view.tables[0])]) * item
     # Planes that come from memory in groups are not cut if that can be avoided: of whole ones it is known which come next (`look_ahead`).
     block_h = max(1, (2 * ITEM_BYTES if group > 1 and nbytes > CACHE_BYTES else ITEM_BYTES) // row)
-    if queued:
-        block_h = max(block_h, 3 * h.most // step_h)
+    if queued:  # blocks of suffixes, wherever a part begins: results have the same bits with any number of threads
+        block_h = rounded_up(block_h, -(-h.most // step_h))
     block_h = min(block_h, h.count)
-    block_h = -(-h.count // -(-h.count // block_h))
+    if not queued:
+        block_h = -(-h.count // -(-h.count // block_h))  # equal blocks
     fields = {
         "GROUPS": -(-view.outer // group), "GROUP": group, "OUTER": view.outer,
         "OUT_D": d.count, "OUT_H": h.count, "OUT_W": w.count, "WIDTH": w.size,
@@ -286,7 +289,7 @@ def set_past(fields, y_name, lanes, nbytes, fused, many):
     rows = fused and many and fields["DENSE"] and run == row and row * item <= STAGED_ROW
     rows &= fields["OUT_H"] > 1 and fields["Y_H"] == row * item
     staged = rows and fields["Y_G"] % item == fields["Y_D"] % item == 0
-    fields["PAST"] = (1 if direct else 2 if staged else 0) if nbytes >= PAST_BYTES else 0
+    fields["PAST"] = (1 if direct else 2 if staged else 0) if nbytes >= CACHE_BYTES else 0
 
 
 def set_planes_asked_for(fields, view, nbytes):

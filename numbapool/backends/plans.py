@@ -10,6 +10,7 @@ import numpy as np
 from numbapool import dtypes
 from numbapool.backends import blocks, narrow_plans
 from numbapool.backends.blocks import (
+    CACHE_BYTES,
     ITEM_BYTES,
     Room,
     address,
@@ -295,7 +296,9 @@ def forward(
     set_past(fields, types.y, lanes, y_bytes, form.template == "fused", 2 * y_bytes >= nbytes)
     if form.template != "fused":  # which does its planes one after the other
         look_ahead(fields, view, X=nbytes, Y=y_bytes)
-    if not queued and (not beside or form.template == "fused"):
+    if queued and nbytes > CACHE_BYTES:
+        fields["NEXT_X"] = fields["X_H"]
+    elif not queued and (not beside or form.template == "fused"):
         set_rows_asked_for(fields, view, (d, h, w), x_item, nbytes)
 
     tables = [d.table, h.table]
@@ -347,7 +350,9 @@ def forward(
         nbytes,
         view.axes,
     )
-    return replace(plan, doubtful=doubtful and d.most * h.most > 1)
+    # A part begins with a queue of its own, for as many rows as a window has.
+    parts = plan.items // fields["BLOCKS_H"] * max(h.count * h.pace // (TALL * h.most), 1) if queued else 0
+    return replace(plan, doubtful=doubtful and d.most * h.most > 1, parts=parts)
 
 
 def _runs(view, roles, shape, axes, strides, x_name, keyed, signed):

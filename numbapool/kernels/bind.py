@@ -22,7 +22,9 @@ NOWHERE = 2**62  # int64 keys from here on: no element
 NO_TAP = 255
 
 
-_MOVES = ("moved_up", "moved_up_2", "moved_up_3", "moved_down", "moved_down_2", "moved_down_3")
+_MOVES = tuple(
+    "moved_up moved_up_2 moved_up_3 moved_down moved_down_2 moved_down_3 moved_down_4 moved_down_8".split()
+)
 
 
 def functions(module):

@@ -37,10 +37,12 @@ def join_row(args, taps, od, h, source, out, other, first, row, span, at, column
     """Merge row h and the row `other`, of which h is the `first` or not, in one pass where a row of x is one run of neighbours."""
     count = list_row(args, taps, od, h)
     if JOINS and count == 1 and word(args, PACKED):
+        ahead = -word(args, NEXT_X) if first else word(args, NEXT_X)
         here = source + word(taps, 0)
         for g in range(groups):
             base = g * word(args, PITCH) + at
-            join(out, other, here + g * word(args, X_G), word(taps, 1), first, span, base, columns * inner)
+            there = here + g * word(args, X_G)
+            join(out, other, there, word(taps, 1), first, span, base, columns * inner, ahead)
         return
     least = fill_row(args, taps, count, source, row, span, at, columns, inner, groups)
     if count > 1:
@@ -51,9 +53,12 @@ def join_row(args, taps, od, h, source, out, other, first, row, span, at, column
         combine(out, other, row, span, total)
 
 
-def join(out, other, source, key, first, span, at, n):
+def join(out, other, source, key, first, span, at, n, ahead):
+    """`ahead`: from where row h lies to the row that is asked for; 0 for none."""
     whole = n // LANES * LANES
     for i in range(0, whole, LANES):
+        if ahead:
+            ask(source + i * X_SIZE + ahead, LANES * X_SIZE)
         push(out, span, at + i, ordered(tap(source + i * X_SIZE, key), pull(other, span, at + i, 0), first))
     if whole < n:  # not by a vector that overlaps its neighbour: out may be the other row
         rest = tap_n(source + whole * X_SIZE, n - whole, key)
@@ -113,6 +118,17 @@ def quadruple(row, out, span, n, step):
         push(out, span, i, merge(merge(a, b), merge(c, d)))
 
 
+def quadruple_near(row, out, span, n, once, twice):
+    """The same for elements that are less than half a vector apart: the primitives move lanes down by that and by twice that, so that every vector is read once."""
+    here, next_one = pull(row, span, 0, 0), pull(row, span, LANES, 0)
+    both = merge(here, shuffled(here, next_one, once))
+    for i in range(0, n, LANES):
+        here, next_one = next_one, pull(row, span, i + 2 * LANES, 0)
+        two = merge(here, shuffled(here, next_one, once))
+        push(out, span, i, merge(both, shuffled(both, two, twice)))
+        both = two
+
+
 def cover(row, out, span, n, taps, step) -> "int":
     """As `widen` for reductions that may merge an element twice: runs that reach at least half of `taps`, two of which cover it.
 
@@ -120,7 +136,12 @@ def cover(row, out, span, n, taps, step) -> "int":
     """
     have, source = 1, row
     while 4 * have < taps:
-        quadruple(source, out, span, n, have * step)
+        if step == 1 and have == 1:
+            quadruple_near(source, out, span, n, moved_down, moved_down_2)
+        elif LANES >= 16 and have * step == 4:
+            quadruple_near(source, out, span, n, moved_down_4, moved_down_8)
+        else:
+            quadruple(source, out, span, n, have * step)
         have, source = 4 * have, out
     while 2 * have < taps:
         for i in range(0, n, LANES):
@@ -237,6 +258,7 @@ def sweep(
     if SCANS and step == 1 and taps_w > 2 * LANES and columns_table == 0:
         adds += 1
     bottom = edge = end = word(table + oh * 32, START)
+    block = oh
     for h in range(oh, last):
         start, stop = word(table + h * 32, START), word(table + h * 32, STOP)
         look_ahead(args, source, y, h - oh)
@@ -248,8 +270,10 @@ def sweep(
             least = fill_row(args, taps, count, source, row, span, at, columns, inner, groups)
         elif start >= stop:
             clear(row, span, 0, total)
-        elif start >= edge:
+        elif start >= edge or h >= block:
             bottom, edge, end = start, stop, stop
+            while block <= h:
+                block += word(args, BLOCK_H)
             for r in range(stop - 1, start - 1, -1):
                 suffix = suffixes + (r - start) * size
                 if r == stop - 1:

@@ -93,9 +93,13 @@ def band(shared, slot, first_item, last_item):
     width, stride, before = word(shared, WIDTH), word(shared, STRIDE), word(shared, BEFORE)
     up, up_before = word(shared, UP), word(shared, UP_BEFORE)
     reach = (word(shared, TAPS_W) - 1) * word(shared, STEP_W) + 1
-    for item in range(first_item, last_item):
+    item = first_item
+    while item < last_item:
         rest = item // word(shared, BLOCKS_H)
-        oh = (item - rest * word(shared, BLOCKS_H)) * word(shared, BLOCK_H)
+        # Blocks of rows that follow one another are done as one.
+        block = item - rest * word(shared, BLOCKS_H)
+        blocks = min(word(shared, BLOCKS_H) - block, last_item - item)
+        oh = block * word(shared, BLOCK_H)
         t = rest
         rest = t // word(shared, OUT_D)
         od = t - rest * word(shared, OUT_D)
@@ -111,7 +115,7 @@ def band(shared, slot, first_item, last_item):
         g = (rest - entry * word(shared, GROUPS)) * word(shared, GROUP)
         args = enter(shared, room, entry, g, c)
 
-        last = min(oh + word(args, BLOCK_H), word(args, OUT_H))
+        last = min(oh + blocks * word(args, BLOCK_H), word(args, OUT_H))
         out_columns = min(word(args, TILE_W), word(args, OUT_W) - o)
         groups = min(word(args, GROUP), word(args, OUTER) - g)
 
@@ -148,5 +152,6 @@ def band(shared, slot, first_item, last_item):
             args, room, room, source, row, span, left * inner, columns, needed, inner, groups,
             od, oh, last, y, keys, out_columns, divisors, columns_table,
         )  # fmt: skip
+        item += blocks
     if word(shared, PAST):
         fence()

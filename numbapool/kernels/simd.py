@@ -290,7 +290,9 @@ evens, odds = _shuffle(lambda k, n: 2 * k), _shuffle(lambda k, n: 2 * k + 1)
 moved_up, moved_up_2, moved_up_3 = (_shuffle(lambda k, n, s=s: n - s + k) for s in (1, 2, 3))
 
 
-moved_down, moved_down_2, moved_down_3 = (_shuffle(lambda k, n, s=s: k + s) for s in (1, 2, 3))
+moved_down, moved_down_2, moved_down_3, moved_down_4, moved_down_8 = (
+    _shuffle(lambda k, n, s=s: k + s) for s in (1, 2, 3, 4, 8)
+)
 
 
 def _scan(backward):

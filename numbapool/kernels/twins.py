@@ -236,7 +236,7 @@ def _moved(up):
 
 
 moved_up, moved_up_2, moved_up_3 = (_moved(-s) for s in (1, 2, 3))
-moved_down, moved_down_2, moved_down_3 = (_moved(s) for s in (1, 2, 3))
+moved_down, moved_down_2, moved_down_3, moved_down_4, moved_down_8 = (_moved(s) for s in (1, 2, 3, 4, 8))
 
 
 def _zipped(x, y):
