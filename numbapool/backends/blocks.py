@@ -178,7 +178,9 @@ def tiles(view, d, h, w, acc, lanes, item, queued, alone=False, by_rows=False, f
     nbytes = size_of([d.size, h.size, w.size, view.inner, view.outer, len(view.tables[0])]) * item
     # Planes that come from memory in groups are not cut if that can be avoided: of whole ones it is known which come next (`look_ahead`).
     block_h = max(1, (2 * ITEM_BYTES if group > 1 and nbytes > CACHE_BYTES else ITEM_BYTES) // row)
-    if queued:  # blocks of suffixes, wherever a part begins: results have the same bits with any number of threads
+    if (
+        queued
+    ):  # blocks of suffixes, wherever a part begins: results have the same bits with any number of threads
         block_h = rounded_up(block_h, -(-h.most // step_h))
     block_h = min(block_h, h.count)
     if not queued:

@@ -90,13 +90,14 @@ def _weighed_vjp(request):
             by = Elements(weights=exact.dtype.name)
             share = factored(kind, dy, new(dy, compute), compute, "divides", by, sums, None, exact)
             back = spread(summing, share, new(x, compute))
+            where = cuda_learned.covered(request, new, sums)
         return dx, cuda_learned.gradient(request, total, back, where, compute)
 
     return y, y, pullback
 
 
 def factored(kind, x, y, compute, how, elements, beside=None, where=None, weights=None):
-    """Fill y with x, weighed and masked, and if `how` says so ("divides", "subtracts") divided by what lies beside it or without that; y."""
+    """Fill y with x, weighed and masked, and if `how` says so ("divides", "keeps", "subtracts") divided by what lies beside it, kept where that is not 0, or without it; y."""
     arrays: tuple[DeviceArray | None, ...] = x, y, beside, where, weights
     names = tuple("" if a is None else a.dtype.name for a in arrays[:3])
     if not x.ndim:

@@ -9,7 +9,7 @@ import numpy as np
 from numbapool import device, driver
 from numbapool.backends import cuda_backward
 from numbapool.backends.cuda import copied, forward
-from numbapool.reductions import SUM, Elements
+from numbapool.reductions import ALL, SUM, Elements
 from numbapool.request import Request
 from numbapool.windows import sliding
 
@@ -64,16 +64,21 @@ def _empty(request):
     return given.kind.empty(given.shape, tuple(range(len(given.shape))), given.dtype)
 
 
-def covered(request, new):
-    """A mask of the elements that are there and that some window covers; None: all. The others have no gradient, whatever they are."""
+def covered(request, new, sums=None):
+    """A mask of the elements that are there and that some window covers; None: all. The others have no gradient, whatever they are.
+
+    With `sums`, windows whose weights sum to 0 do not count: they pass nothing on.
+    """
     where = request.presence.where
     tables = (w.transposed.table for w in request.windows)
-    if all((table[:, 0] < table[:, 1]).all() for table in tables):
+    if sums is None and all((table[:, 0] < table[:, 1]).all() for table in tables):
         return where
     kind, y = request.kind, (1,) * len(request.shape)
     one = kind.empty(y, tuple(range(len(y))), "uint8")
     driver.fill(one.device, device.stream_of(kind), one.address, 1, 1)
     ones = copied(one, kind, "float32").broadcast_to(request.shape)
+    if sums is not None:
+        ones = cuda_backward.factored(kind, ones, new(sums, "float32"), "float32", "keeps", ALL, sums)
     counts = cuda_backward.spread(replace(request, reduction=SUM), ones, new(request.x, "float32"))
     mask = new(request.x, "uint8")
     elements = Elements(where=where is not None)

@@ -107,6 +107,17 @@ def test_gradients_of_weights_beyond():
     assert dx.shape == (0, 6, 9) and (dw == np.zeros((6, 9))).all()
 
 
+def test_windows_whose_weights_cancel():
+    """They pass nothing on, whatever lies in them."""
+    x, weights = array((2, 6, 8), "float32", "distinct"), np.ones((6, 8), "float32")
+    weights[0, :2], weights[1, :2] = (1, -2), (-1, 2)
+    x[0, 0, 0], x[1, 1, 1], x[1, 4, 4] = np.inf, np.nan, -np.inf
+    for dtype in ("float32", "float64"):
+        check_learned("avg_pool2d", x.astype(dtype), weights, (2,), {})
+        check_learned("avg_pool2d", x.astype(dtype), weights, (3, 2, 1), {"where": array(x.shape, "bool")})
+    check_learned("sum_pool2d", x, weights, (2,), {})
+
+
 def test_axes_that_do_not_merge():
     x = array((2, 3, 4, 2, 3), "float32", "distinct")
     for part in (x, x.transpose(4, 1, 3, 0, 2), x[:, ::-1, ::2]):

@@ -116,6 +116,7 @@ def factored(x, beside, y, compute, form, how, elements):
     names = {n: getattr(p, n) for n in ("mul", "div", "sub", "isnan", "ties")}
     return names | _common(Types(x, compute, y, compute), form) | {
         "DIVIDES": how == "divides",
+        "KEEPS": how == "keeps",
         "SUBTRACTS": how == "subtracts",
         "OMITS": elements.omit,
         "MASKED": elements.where,

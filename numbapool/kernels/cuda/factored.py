@@ -10,12 +10,12 @@ TEMPLATE = True
 def factored(x, beside, mask, weight):
     v = load_x(x)
     w = splat_w(get_w(weight)) if WEIGHED else None
-    s = load_s(beside) if DIVIDES or SUBTRACTS or OMITS else None
+    s = load_s(beside) if DIVIDES or KEEPS or SUBTRACTS or OMITS else None
     if DIVIDES:
         v = div(v, s)
     if WEIGHED:
         v = mul(v, w)
-    if DIVIDES:
+    if DIVIDES or KEEPS:
         v = pick(ties(s, zero(s)), zero(v), v)
     if SUBTRACTS:
         v = sub(v, s)
