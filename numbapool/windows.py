@@ -211,15 +211,19 @@ class Windows:
         """Whether all windows have the same extent."""
         return bool(np.all(self._ends[:, 3] == self._ends[0, 3]))
 
-    def extents(self, dtype: str) -> np.ndarray:
-        """The extents of all windows, without their table."""
+    def extents(self, windows: np.ndarray) -> np.ndarray:
+        """The extents of some windows, without the table of all."""
+        lines = self.lines.at(windows) if isinstance(self.lines, Lines) else self.lines[windows]
+        return lines[:, 3]
+
+    def alike(self, most: int) -> tuple[int, int]:
+        """Where the windows begin that lie inside, and have equal extents, and how many they are beyond `most`."""
         if not isinstance(self.lines, Lines):
-            return self.lines[:, 3].astype(dtype)
-        found = np.empty(self.count, dtype)
-        for begin in range(0, self.count, PIECE):
-            some = np.arange(begin, min(begin + PIECE, self.count))
-            found[begin : begin + len(some)] = self.lines.at(some)[:, 3]
-        return found
+            return 0, 0
+        kernel, stride, before = self.sliding
+        first = max(-(-before // stride), 0)
+        behind = (self.size - (kernel - 1) * self.step - 1 + before) // stride + 1
+        return first, max(behind - first - most, 0)
 
     def span(self, begin: int, end: int) -> tuple[int, int]:
         """Between which elements windows begin … end - 1 lie, as (first, behind the last)."""

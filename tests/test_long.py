@@ -135,6 +135,9 @@ def test_tables_on_demand(monkeypatch):
             assert np.array_equal(made.uncovered(), bare)
             assert np.array_equal(known.uncovered(), bare)
             assert np.array_equal(known.table, made.table)
+            assert np.array_equal(known.extents(np.arange(known.count)), made.table[:, 3])
+            first, less = known.alike(2)
+            assert len(set(made.table[first : first + less + 2 if less else first, 3])) == (less > 0)
             assert np.array_equal(known.transposed.table, turned.table)
             assert known.transposed.step == turned.step
             assert known.transposed.most >= turned.most

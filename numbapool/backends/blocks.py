@@ -377,12 +377,18 @@ def divisors_of(extents, types, inner, lanes):
     return values
 
 
-def divisors_along(w, divisor, types, inner, lanes, capacity):
-    """The divisors of a row's windows, or this one, and the step from a column to the next: 0 where all are equal, which are as many as a scratch row has elements."""
+def set_divisors(fields, w, divisor, types, inner, lanes, capacity):
+    """The divisors of a row's windows, or this one. Where all are equal there are as many as a scratch row has elements; else millions of windows inside share as many."""
     if w.even or divisor is not None:
-        return np.full(capacity + lanes, w.extent if divisor is None else divisor, types.end), 0
-    divisors = divisors_of(w.extents(types.end), types, inner, lanes)
-    return divisors, divisors.itemsize * (inner if inner < lanes else 1)
+        divisors, step = np.full(capacity + lanes, w.extent if divisor is None else divisor, types.end), 0
+    else:
+        first, less = w.alike(capacity)
+        some = np.concatenate([np.arange(first), np.arange(first + less, w.count)])
+        divisors = divisors_of(w.extents(some), types, inner, lanes)
+        step = divisors.itemsize * (inner if inner < lanes else 1)
+        fields |= {"ALIKE_FROM": first, "ALIKE_LESS": less}
+    fields |= {"W_DIVISORS": address(divisors), "DIVISOR_STEP": step}
+    return divisors
 
 
 def kernel_name(reduction, form, types, *rest):

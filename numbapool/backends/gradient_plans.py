@@ -15,13 +15,13 @@ from numbapool.backends.blocks import (
     align,
     assemble,
     count_items,
-    divisors_along,
     in_groups,
     kernel_name,
     key_steps,
     look_ahead,
     packed,
     roles,
+    set_divisors,
     set_passes,
     set_strides,
     size_of,
@@ -123,12 +123,11 @@ def summing(
     set_passes(fields)
     look_ahead(fields, view, X=nbytes * d.count * h.count * w.count // (d.size * h.size * w.size), Y=nbytes)
     tables = [td.table, th.table, d.table, h.table]
-    divisors, divisor_step = divisors_along(w, None, types, view.inner, lanes, capacity)
+    divisors = set_divisors(fields, w, None, types, view.inner, lanes, capacity)
     last = np.full(fields["TILE_W"] * fields["TILE_I"] + lanes, constant if even else 1, types.end)
     fields |= {
         "D_TABLE": address(tables[0]), "H_TABLE": address(tables[1]), "DY_D_TABLE": address(tables[2]),
-        "DY_H_TABLE": address(tables[3]), "W_DIVISORS": address(divisors), "LAST_DIVISORS": address(last),
-        "DIVISOR_STEP": divisor_step, "UNEVEN": not even or bool(factors.sums),
+        "DY_H_TABLE": address(tables[3]), "LAST_DIVISORS": address(last), "UNEVEN": not even or bool(factors.sums),
     }  # fmt: skip
     together = {letter: packed(fields, view, letter) for letter in letters}
     fields["PACKED_S"] = together.pop("S", True)

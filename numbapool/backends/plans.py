@@ -17,13 +17,13 @@ from numbapool.backends.blocks import (
     align,
     assemble,
     count_items,
-    divisors_along,
     divisors_of,
     kernel_name,
     key_steps,
     look_ahead,
     roles,
     rounded_up,
+    set_divisors,
     set_passes,
     set_past,
     set_planes_asked_for,
@@ -309,15 +309,14 @@ def forward(
     if positions:  # taps are numbered by the element that they fall on
         tables = [with_column(t, block.FIRST, t[:, block.START]) for t in tables]
         steps = [weights[0] * d.step, weights[1] * h.step, weights[2]]
-    divisors, divisor_step = np.zeros(1), 0
+    divisors = None
     divided = reduction.mean and not paired
     if divided:
         if divisor is not None:
             tables = [with_column(t, block.EXTENT, 1) for t in tables]
-        divisors, divisor_step = divisors_along(w, divisor, types, view.inner, lanes, capacity)
+        divisors = set_divisors(fields, w, divisor, types, view.inner, lanes, capacity)
     fields |= {
-        "D_TABLE": address(tables[0]), "H_TABLE": address(tables[1]), "W_DIVISORS": address(divisors),
-        "DIVISOR_STEP": divisor_step,
+        "D_TABLE": address(tables[0]), "H_TABLE": address(tables[1]),
         "KEY_D": weights[0], "KEY_D_STEP": steps[0], "KEY_H": weights[1], "KEY_H_STEP": steps[1], "KEY_W": weights[2],
     }  # fmt: skip
 

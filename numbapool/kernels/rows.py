@@ -147,7 +147,11 @@ def band(shared, slot, first_item, last_item):
         locate_columns(args, room, begin, needed, inner, groups)
         if MARKS and columns_table and word(args, AT_MARKS):
             mark_windows(args, room, columns_table, out_columns, needed)
-        divisors = word(args, W_DIVISORS) + divided_from(o, first) * word(args, DIVISOR_STEP)
+        divided = divided_from(
+            o, first
+        )  # of the windows inside, which have equal divisors, most are left out
+        divided = min(divided, max(word(args, ALIKE_FROM), divided - word(args, ALIKE_LESS)))
+        divisors = word(args, W_DIVISORS) + divided * word(args, DIVISOR_STEP)
         sweep(
             args, room, room, source, row, span, left * inner, columns, needed, inner, groups,
             od, oh, last, y, keys, out_columns, divisors, columns_table,
