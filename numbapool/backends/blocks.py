@@ -294,10 +294,10 @@ def set_past(fields, y_name, lanes, nbytes, fused, many):
     fields["PAST"] = (1 if direct else 2 if staged else 0) if nbytes >= CACHE_BYTES else 0
 
 
-def set_planes_asked_for(fields, view, nbytes):
-    """The same where planes of about `nbytes`, which lie side by side, are done one after the other."""
+def set_planes_asked_for(fields, view, nbytes, cached=NEAR_BYTES):
+    """The same where planes of about `nbytes`, which lie side by side, are done one after the other; `cached` bytes in all are near enough."""
     step = fields["X_G"]
-    if 0 < step <= min(2 * nbytes, PAGE) and step * view.outer * len(view.tables[0]) > NEAR_BYTES:
+    if 0 < step <= min(2 * nbytes, PAGE) and step * view.outer * len(view.tables[0]) > cached:
         fields |= {"NEW_X": step, "FAR": FAR_BYTES}
 
 

@@ -484,7 +484,7 @@ def _whole(kernel, form, lanes, shape, y_item, key_item, saved, divisor):
     if not saved:
         fields |= {f"K_{role}": 0 for role in "GDHWI"}
     fields["DENSE"] = fields["Y_G"] == y_item and (not saved or fields["K_G"] == key_item)
-    set_planes_asked_for(fields, view, plane)
+    set_planes_asked_for(fields, view, plane, CACHE_BYTES)
     room = _room(fields, types, lanes, y_item, key_item)
     items = len(view.tables[0]) * fields["GROUPS"]
     return assemble(

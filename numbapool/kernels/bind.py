@@ -217,10 +217,14 @@ def whole(reduction, types, channel=None, saves=False, elements=reductions.ALL):
     names = forward(
         reduction, types, channel, saves, elements, lanes=whole_lanes(reduction, types, channel, elements)
     )
+    lanes = names["LANES"]
     if widens(reduction, types, elements):
-        names["add_block"], names["add_block_n"] = p.block_loader(types.x, types.acc, names["LANES"], ADDED)
-        return names | {"BLOCK": ADDED, "block": taken.block_of, "block_n": taken.block_of_n}
-    return names | {"BLOCK": names["LANES"], "block": names["tap"], "block_n": names["tap_n"]}
+        loads = p.block_loader(types.x, types.acc, lanes, ADDED)
+        names |= dict(zip(("add_block", "add_block_n", "most_of_block"), loads, strict=True))
+        names |= {"BLOCK": ADDED, "block": taken.block_of, "block_n": taken.block_of_n}
+        return names | {"FEW": True, "FEW_LEAST": 1, "FEW_MOST": ADDED, "MOST_OF_BLOCK": ADDED // 4 * 3}
+    names |= {"BLOCK": lanes, "block": names["tap"], "block_n": names["tap_n"]}
+    return names | {"FEW": reduction.selecting, "FEW_LEAST": lanes, "FEW_MOST": 4 * lanes}
 
 
 def long(reduction, types, channel=None, saves=False, elements=reductions.ALL):

@@ -205,7 +205,7 @@ def spread_loader(stored, loaded, lanes):
 
 
 def block_loader(stored, loaded, lanes, block):
-    """`load(address)`: `block` neighbours of dtype `stored`, added in pairs of halves until `lanes` are left, as dtype `loaded`; `load_n(address, n)`: n < block of them."""
+    """`load(address)`: `block` neighbours of dtype `stored`, added in pairs of halves until `lanes` are left, as dtype `loaded`; `load_n(address, n)`: n <= block of them; `load_most(address, n)`: the same of at least three quarters, which are read without a mask."""
     vector, result = ir.VectorType(llvm_type(stored), block), Vec(scalar_type(loaded), lanes)
 
     def folded(b, v):
@@ -230,7 +230,26 @@ def block_loader(stored, loaded, lanes, block):
 
         return result(address, types.int64), codegen
 
-    return load, load_n
+    @intrinsic
+    def load_most(tc, addr, n):
+        def codegen(ctx, b, sig, args):
+            (addr, n), size = args, block // 4
+            quarter, step = ir.VectorType(vector.element, size), itemsize(stored) * size
+            v = [_load(b, b.add(addr, addr.type(k * step)), quarter) for k in range(3)]
+            rest = b.sub(n, n.type(3 * size))
+            none, mask = ir.Constant(quarter, None), _mask_of_elements(b, rest, quarter)
+            v.append(_load_n(b, b.add(addr, addr.type(3 * step)), rest, quarter, none, mask))
+            v = [
+                b.shuffle_vector(
+                    *v[k : k + 2], ir.Constant(ir.VectorType(I32, 2 * size), list(range(2 * size)))
+                )
+                for k in (0, 2)
+            ]
+            return folded(b, b.shuffle_vector(*v, ir.Constant(ir.VectorType(I32, block), list(range(block)))))
+
+        return result(address, types.int64), codegen
+
+    return load, load_n, load_most
 
 
 def partial_loader(stored, loaded, lanes, fill):

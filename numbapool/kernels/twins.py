@@ -296,7 +296,7 @@ def block_loader(stored, loaded, lanes, block):
             v = add(*np.split(v, 2))
         return convert(v, stored, loaded)
 
-    return lambda addr: load_n(addr, block), load_n
+    return lambda addr: load_n(addr, block), load_n, load_n
 
 
 def partial_loader(stored, loaded, lanes, fill):

@@ -110,8 +110,42 @@ def read_plane(args, source, n) -> "acc":
     return numbered(one_run(source, word(args, KEY_BASE), n))
 
 
+def few(source, key, n, second, third) -> "acc":
+    """A run of at most a block of sums, or of one to four vectors, which may overlap: those behind the first begin with elements `second`, `third` and n - LANES."""
+    if BLOCK > LANES:
+        acc = most_of_block(source, n) if n >= MOST_OF_BLOCK else block_n(source, n, key)
+    else:
+        last = n - LANES
+        acc = block(source, key)
+        acc = merge_3_later(
+            acc, block(source + second * X_SIZE, key + second), block(source + third * X_SIZE, key + third)
+        )
+        acc = merge_later(acc, block(source + last * X_SIZE, key + last))
+    return numbered(acc)
+
+
+def read_few(args, source, planes, n, row, span):
+    """Planes that are one such run each: four at a time, which are folded to one vector before it is put away."""
+    step, key = word(args, X_G), word(args, KEY_BASE)
+    second, third = max(min(LANES, n - LANES), 0), max(min(2 * LANES, n - LANES), 0)
+    least = nothing()
+    for k in range(0, planes, 4):
+        ask(source + word(args, FAR), 4 * word(args, NEW_X))
+        # Planes that are not there are read as the ones before.
+        b = source + step if k + 1 < planes else source
+        c = b + step if k + 2 < planes else b
+        d = c + step if k + 3 < planes else c
+        p, q = few(source, key, n, second, third), few(b, key, n, second, third)
+        r, s = few(c, key, n, second, third), few(d, key, n, second, third)
+        least = noticed(noticed(least, noticed(p, q)), noticed(r, s))
+        push(row, span, k // 4 * LANES, two(two(p, q), two(r, s)))
+        source += 4 * step
+    tell(args, least)
+    fold(row, span, LANES // 8)
+
+
 def read_short(args, source, planes, n, row, span):
-    """Planes that are one run each: four at a time, which are folded to one vector before it is put away."""
+    """The same for any run that is one chain."""
     step, last = word(args, X_G), planes - 1
     least = nothing()
     for k in range(0, planes, 4):
@@ -148,7 +182,10 @@ def band(args, slot, first_item, last_item):
             planes = min(LANES, last - g)
             if short:
                 here = source + g * word(args, X_G) + d_first * word(args, X_D) + h_first * word(args, X_H)
-                read_short(args, here, planes, n, row, span)
+                if FEW and FEW_LEAST <= n and n <= FEW_MOST:
+                    read_few(args, here, planes, n, row, span)
+                else:
+                    read_short(args, here, planes, n, row, span)
             else:
                 for k in range(planes):
                     plane = source + (g + k) * word(args, X_G)
