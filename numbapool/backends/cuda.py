@@ -11,7 +11,7 @@ from numbapool.backends import cuda_fractional, cuda_passes, cuda_plans, cuda_we
 from numbapool.backends.cpu import result_layout
 from numbapool.device import DeviceArray
 from numbapool.presence import WHOLE
-from numbapool.reductions import MAX, SUM, Elements
+from numbapool.reductions import ALL, MAX, SUM, Elements
 from numbapool.request import Request
 from numbapool.windows import sliding, untouched
 
@@ -48,7 +48,10 @@ def forward(request, key, y=None, keys=None, stages=None):
         cuda_fractional.run(request, x, y, keys, key, stream)
         return y, keys
     if request.presence.elements or request.reduction.power is not None:
-        _weighed(request, x, y, keys, key, stream)
+        if cuda_passes.adds(request):
+            _added(request, x, y, keys)
+        else:
+            _weighed(request, x, y, keys, key, stream)
         return y, keys
     if key and cuda_passes.carries(request):
         kept = cuda_passes.carried(request, x, y, keys, stream)
@@ -98,6 +101,38 @@ def _weighed(request, x, y, keys, key, stream):
     )  # fmt: skip
     arrays = (x, y, keys if key else None, where, weights)[: len(plan.offsets[0])]
     plan.run(x.device, stream, tuple(0 if a is None else a.address for a in arrays))
+
+
+def _added(request, x, y, keys):
+    """Fill y and keys with sums or means over large windows, and with sums of weights: what is missing is made 0, and the rest weighed, in memory of its own, over which windows are as cheap as any."""
+    from numbapool.backends.cuda_backward import factored
+
+    kind, present = request.kind, request.presence
+    elements, weights = present.elements, present.weights
+    names = request.x_name, y.dtype.name, elements.weights
+    compute = "float64" if "float64" in names else "float32"
+    plain = replace(request, reduction=SUM, presence=WHOLE)
+
+    def summed(values, to, dtype):
+        there = kind.empty(x.shape, result_layout(x.shape, x.strides), compute)
+        factored(
+            kind, values, there, compute, "", elements, x if elements.omit else None, present.where, weights
+        )
+        return forward(replace(plain, x=there, dtype=dtype), None, to)[0]
+
+    if not request.reduction.mean:
+        summed(x, y, y.dtype.name)
+        return
+    sums = summed(x, None, compute)
+    counts = summed(filled(kind, 1, x.shape, compute), keys, compute if keys is None else keys.dtype.name)
+    factored(kind, sums, y, compute, "means", ALL, counts)
+
+
+def filled(kind, value, shape, dtype):
+    """An array of equal small integers, in the memory of one."""
+    one = kind.empty((1,) * len(shape), tuple(range(len(shape))), "uint8")
+    driver.fill(one.device, device.stream_of(kind), one.address, 1, value)
+    return copied(one, kind, dtype).broadcast_to(shape)
 
 
 def refuse_nan(request):

@@ -97,7 +97,7 @@ def _weighed_vjp(request):
 
 
 def factored(kind, x, y, compute, how, elements, beside=None, where=None, weights=None):
-    """Fill y with x, weighed and masked, and if `how` says so ("divides", "keeps", "subtracts") divided by what lies beside it, kept where that is not 0, or without it; y."""
+    """Fill y with x, weighed and masked, and if `how` says so put together with what lies beside it, in one of the ways of `cuda_weighed.factored`; y."""
     arrays: tuple[DeviceArray | None, ...] = x, y, beside, where, weights
     names = tuple("" if a is None else a.dtype.name for a in arrays[:3])
     if not x.ndim:

@@ -8,7 +8,7 @@ import numpy as np
 
 from numbapool import device, driver
 from numbapool.backends import cuda_backward
-from numbapool.backends.cuda import copied, forward
+from numbapool.backends.cuda import filled, forward
 from numbapool.reductions import ALL, SUM, Elements
 from numbapool.request import Request
 from numbapool.windows import sliding
@@ -73,10 +73,8 @@ def covered(request, new, sums=None):
     tables = (w.transposed.table for w in request.windows)
     if sums is None and all((table[:, 0] < table[:, 1]).all() for table in tables):
         return where
-    kind, y = request.kind, (1,) * len(request.shape)
-    one = kind.empty(y, tuple(range(len(y))), "uint8")
-    driver.fill(one.device, device.stream_of(kind), one.address, 1, 1)
-    ones = copied(one, kind, "float32").broadcast_to(request.shape)
+    kind = request.kind
+    ones = filled(kind, 1, request.shape, "float32")
     if sums is not None:
         ones = cuda_backward.factored(kind, ones, new(sums, "float32"), "float32", "keeps", ALL, sums)
     counts = cuda_backward.spread(replace(request, reduction=SUM), ones, new(request.x, "float32"))

@@ -23,13 +23,14 @@ def first(request, x):
     if not cuda_plans.in_passes([w.most for w in windows], windows):
         return x, request
     constant = cuda_plans.same_divisor(windows, request.divisor) if reduction.mean else None
-    if constant == 0:
-        return x, request  # each has a divisor of its own, which the last pass would not know
-    part = reduction if reduction.selecting else SUM
+    own = constant == 0  # divisors, of which each axis has its part
+    if own and not dtypes.is_float(request.y_name):
+        return x, request  # which is rounded, and once
+    part = reduction if reduction.selecting or own else SUM
     dtype = (
         x.dtype.name
         if reduction.selecting
-        else SUM.types(x.dtype.name, wider(x.dtype.name, request.y_name), False).y
+        else part.types(x.dtype.name, wider(x.dtype.name, request.y_name), False).y
     )
     # The axis first that leaves the fewest elements; but of 0.0 and -0.0 the first stays only if rows are merged before columns.
     order = sorted(range(len(axes)), key=lambda n: (windows[n].count / windows[n].size, n))
@@ -50,7 +51,7 @@ def first(request, x):
         axes=(axes[last],),
         windows=(windows[last],),
         dtype=None if reduction.selecting else request.y_name,
-        divisor=constant,
+        divisor=constant or None,
     )
 
 
@@ -58,7 +59,7 @@ def first_back(request, dy):
     """dy spread over all pooled axes but one already, and the request for the last."""
     windows, axes, mean = request.windows, request.axes, request.reduction.mean
     constant = cuda_plans.same_divisor(windows, request.divisor) if mean else None
-    if constant == 0 or not cuda_plans.in_passes([w.transposed.most for w in windows], windows):
+    if not cuda_plans.in_passes([w.transposed.most for w in windows], windows):
         return dy, request
     order = sorted(range(len(axes)), key=lambda n: (windows[n].size / windows[n].count, n))
     dtype = wider(dy.dtype.name, request.x_name)
@@ -66,12 +67,13 @@ def first_back(request, dy):
         shape = tuple(windows[n].size if a == axes[n] else size for a, size in enumerate(dy.shape))
         through = request.kind.empty(shape, result_layout(dy.shape, dy.strides), dtype)
         plan = cuda_plans.backward(
-            False, shape, through.strides, dtype, (axes[n],), (windows[n],), dy.dtype.name, None, dy.strides, None, None, low_bits(dy, through)
+            constant == 0, shape, through.strides, dtype, (axes[n],), (windows[n],), dy.dtype.name, None, dy.strides, None, None,
+            low_bits(dy, through),
         )  # fmt: skip
         plan.run(dy.device, device.stream_of(request.kind), (dy.address, through.address, 0))
         dy = through
     last = order[-1]
-    return dy, replace(request, axes=(axes[last],), windows=(windows[last],), divisor=constant)
+    return dy, replace(request, axes=(axes[last],), windows=(windows[last],), divisor=constant or None)
 
 
 def wider(x, y):
@@ -93,6 +95,13 @@ def carries(request):
         and cuda_plans.in_passes(taps, windows)
         and min(w.least for w in windows) > 0
     )
+
+
+def adds(request):
+    """Whether elements that are missing or weighed are added up like others, once they are made 0 or weighed: where windows are large."""
+    plain = not request.reduction.selecting and request.reduction.power is None and request.planes is None
+    taps = prod(w.most for w in request.windows)
+    return plain and taps >= cuda_plans.MANY_TAPS and dtypes.is_float(request.x_name)
 
 
 def goes_back(request):

@@ -53,8 +53,8 @@ def factored(shape, names, strides, compute, how, elements):
         Of the same, the mask and the weights; None for what is not there.
     compute : str
         The dtype that is reckoned in.
-    how : {"divides", "keeps", "subtracts", ""}
-        What lies beside is a divisor, or it is subtracted; else it is the elements that may be NaN. Nothing is left where a divisor is 0; that alone is "keeps".
+    how : {"divides", "means", "keeps", "subtracts", ""}
+        What lies beside is a divisor, or it is subtracted; else it is the elements that may be NaN. "divides" leaves nothing where the divisor is 0, as "keeps" does, which divides by nothing.
     elements : Elements
     """
     arrays = [(0,) * len(shape) if s is None else s for s in strides]

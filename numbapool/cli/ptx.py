@@ -270,6 +270,9 @@ def _weighed(reduction: Any, dtype: str, elements: Any) -> Iterator[Any]:
         divisor = wide, _steps(shape, itemsize(dtype)), wide, None, None
         names = dtype, compute, compute
         yield lambda: cuda_weighed.factored(shape, names, divisor, compute, "divides", reductions.ALL)
+        yield lambda: cuda_weighed.factored(
+            shape, (compute, dtype, compute), (wide, steps, *divisor[2:]), compute, "means", reductions.ALL
+        )
         factors = wide, steps, steps if elements.omit else None, *beside
         names_back = compute, dtype, dtype if elements.omit else ""
         yield lambda: cuda_weighed.factored(shape, names_back, factors, compute, "", elements)

@@ -47,6 +47,23 @@ def test_overlapping(op, dtype):
     check(f"{op}_pool1d", x[0, :3], 11, 1)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16", "float64", "int16"])
+def test_divisors_of_their_own(dtype, monkeypatch):
+    """Each axis divides by its part."""
+    plans = []
+    run = cuda_plans.Plan.run
+    monkeypatch.setattr(cuda_plans.Plan, "run", lambda self, *a: (plans.append(self), run(self, *a))[1])
+    x = array((1, 12, 14), dtype, "any")
+    for kernel, stride, padding in ((7, 1, 3), ((9, 6), 2, (4, 3))):
+        plans.clear()
+        y = nbp.avg_pool2d(OnDevice(x), kernel, stride, padding, count_include_pad=False)
+        assert len(plans) == 2
+        assert_matches(y, *bounds("avg_pool2d", x, kernel, stride, padding, count_include_pad=False))
+        check("avg_pool2d", x, kernel, stride, padding, ceil_mode=True, count_include_pad=False)
+    if dtype == "int16":
+        check("avg_pool2d", x, 7, 1, 3, count_include_pad=False, dtype="int16")
+
+
 @pytest.mark.parametrize(("op", "dtype"), [("max", "float32"), ("min", "float16"), ("max", "uint8")])
 def test_places_go_from_pass_to_pass(op, dtype):
     x = array((1, 13, 15), dtype, "ties")
@@ -127,3 +144,36 @@ def test_the_mean_of_many():
     x = np.full((1, 300, 300), 0.1, np.float32)
     for y in (nbp.global_avg_pool(OnDevice(x)), nbp.avg_pool2d(OnDevice(x), 300)):
         assert abs(float(y[0, 0, 0]) - np.float64(np.float32(0.1))) <= 2 * np.spacing(np.float32(0.1))
+
+
+@pytest.mark.parametrize(
+    ("op", "dtype"), [("avg", "float32"), ("sum", "float32"), ("avg", "float16"), ("avg", "float64")]
+)
+def test_missing_and_weighed(op, dtype):
+    """Large windows of which elements are missing or weighed are added up like others; means of nothing are NaN."""
+    x, rng = array((2, 13, 17), dtype, "ties"), np.random.default_rng(5)
+    x[0, 3, 4:7] = np.nan
+    x[1, 2, 3] = np.inf
+    there = rng.random((13, 17)) < 0.6
+    there[:, 13:] = False
+    weights = rng.integers(-1, 4, (2, 13, 1)).astype("int8")
+    some = ((12, 1), ((13, 10), (1, 7)), ((12, 11), (3, 2))) if dtype == "float32" else ((12, 4),)
+    for kernel, stride in some:
+        for given in ({"where": there}, {"nan_policy": "omit"}, {"weights": weights, "where": there}):
+            args = (kernel, stride)
+            moved = {k: v if k == "nan_policy" else OnDevice(v) for k, v in given.items()}
+            y, pullback = nbp.vjp(getattr(nbp, f"{op}_pool2d"), OnDevice(x), *args, **moved)
+            assert_matches(y, *bounds(f"{op}_pool2d", x, *args, **given))
+            dy = array(y.shape, dtype, "ties", seed=1)
+            assert_matches(pullback(OnDevice(dy)), *vjp_bounds(f"{op}_pool2d", x, args, given, dy))
+    assert any(k.name.startswith("factored") and "means" in k.name for k in build.kernels()) or op == "sum"
+
+
+def test_gradients_of_weights_of_large_windows():
+    x, weights = array((2, 13, 17), "float32", "distinct"), array((13, 17), "float32", "any", seed=2)
+    y, pullback = nbp.vjp(nbp.avg_pool2d, OnDevice(x), (12, 13), 1, weights=OnDevice(weights))
+    assert_matches(y, *bounds("avg_pool2d", x, (12, 13), 1, weights=weights))
+    dy = array(y.shape, "float32", "ties", seed=1)
+    expected = vjp_bounds("avg_pool2d", x, ((12, 13), 1), {"weights": weights}, dy)
+    for part, of_part in zip(pullback(OnDevice(dy)), expected, strict=True):
+        assert_matches(part, *of_part)

@@ -115,8 +115,8 @@ def factored(x, beside, y, compute, form, how, elements):
     p = _primitives()
     names = {n: getattr(p, n) for n in ("mul", "div", "sub", "isnan", "ties")}
     return names | _common(Types(x, compute, y, compute), form) | {
-        "DIVIDES": how == "divides",
-        "KEEPS": how == "keeps",
+        "DIVIDES": how in ("divides", "means"),
+        "KEEPS": how in ("divides", "keeps"),
         "SUBTRACTS": how == "subtracts",
         "OMITS": elements.omit,
         "MASKED": elements.where,

@@ -15,7 +15,7 @@ def factored(x, beside, mask, weight):
         v = div(v, s)
     if WEIGHED:
         v = mul(v, w)
-    if DIVIDES or KEEPS:
+    if KEEPS:
         v = pick(ties(s, zero(s)), zero(v), v)
     if SUBTRACTS:
         v = sub(v, s)
