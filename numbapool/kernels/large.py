@@ -129,6 +129,18 @@ def quadruple_near(row, out, span, n, once, twice):
         both = two
 
 
+def quadruple_whole(row, out, span, n):
+    """The same for elements that are a vector apart."""
+    here = pull(row, span, 2 * LANES, 0)
+    second = pull(row, span, LANES, 0)
+    first, second = merge(pull(row, span, 0, 0), second), merge(second, here)
+    for i in range(0, n, LANES):
+        next_one = pull(row, span, i + 3 * LANES, 0)
+        third = merge(here, next_one)
+        push(out, span, i, merge(first, third))
+        here, first, second = next_one, second, third
+
+
 def cover(row, out, span, n, taps, step) -> "int":
     """As `widen` for reductions that may merge an element twice: runs that reach at least half of `taps`, two of which cover it.
 
@@ -140,6 +152,8 @@ def cover(row, out, span, n, taps, step) -> "int":
             quadruple_near(source, out, span, n, moved_down, moved_down_2)
         elif LANES >= 16 and have * step == 4:
             quadruple_near(source, out, span, n, moved_down_4, moved_down_8)
+        elif have * step == LANES:
+            quadruple_whole(source, out, span, n)
         else:
             quadruple(source, out, span, n, have * step)
         have, source = 4 * have, out
