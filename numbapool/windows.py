@@ -211,10 +211,14 @@ class Windows:
         """Whether all windows have the same extent."""
         return bool(np.all(self._ends[:, 3] == self._ends[0, 3]))
 
-    def extents(self, windows: np.ndarray) -> np.ndarray:
+    def extents(self, windows: np.ndarray, dtype: str) -> np.ndarray:
         """The extents of some windows, without the table of all."""
-        lines = self.lines.at(windows) if isinstance(self.lines, Lines) else self.lines[windows]
-        return lines[:, 3]
+        if not isinstance(self.lines, Lines):
+            return self.lines[windows, 3].astype(dtype)
+        found = np.empty(len(windows), dtype)
+        for begin in range(0, len(windows), PIECE):
+            found[begin : begin + PIECE] = self.lines.at(windows[begin : begin + PIECE])[:, 3]
+        return found
 
     def alike(self, most: int) -> tuple[int, int]:
         """Where the windows begin that lie inside, and have equal extents, and how many they are beyond `most`."""

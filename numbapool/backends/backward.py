@@ -146,7 +146,7 @@ def _plain(request, dy):
         share = numbers(dy[part.y], "float64") / (request.divisor or 1)
         for a, w in zip(request.axes, request.windows, strict=True) if mean and not request.divisor else ():
             chosen = part.y[a] if a < len(part.y) else slice(None)
-            extents = w.extents(np.arange(*chosen.indices(w.count))).astype("float64")
+            extents = w.extents(np.arange(*chosen.indices(w.count)), "float64")
             share = share / extents.reshape([-1 if b == a else 1 for b in range(dx.ndim)])
         _spread(False, replace(request, windows=part.windows), part.share(share), dx[part.x], name)
     return dx

@@ -29,9 +29,8 @@ FEW = 4  # neighbours along an inner axis; more are read as whole vectors, which
 FAR_BYTES = 8 * 1024  # comes to the second-level cache in time, and does not push out what is there
 ALONG_BYTES = 4 * 1024  # the same along a row; less comes too late, more costs a second line at its end
 NEAR_BYTES = 1 << 20  # are in the second-level cache
-CACHE_BYTES = (
-    12 << 20
-)  # more than this comes from memory, and of so many results too little would be left in the cache
+# More than this comes from memory, and of so many results too little would be left in the cache.
+CACHE_BYTES = 12 << 20
 MAPPED_BYTES = 32 << 20  # new arrays of more are new pages, which the system has just cleared in the cache
 
 
@@ -178,9 +177,8 @@ def tiles(view, d, h, w, acc, lanes, item, queued, alone=False, by_rows=False, f
     nbytes = size_of([d.size, h.size, w.size, view.inner, view.outer, len(view.tables[0])]) * item
     # Planes that come from memory in groups are not cut if that can be avoided: of whole ones it is known which come next (`look_ahead`).
     block_h = max(1, (2 * ITEM_BYTES if group > 1 and nbytes > CACHE_BYTES else ITEM_BYTES) // row)
-    if (
-        queued
-    ):  # blocks of suffixes, wherever a part begins: results have the same bits with any number of threads
+    if queued:
+        # Blocks of suffixes, wherever a part begins: results have the same bits with any number of threads.
         block_h = rounded_up(block_h, -(-h.most // step_h))
     block_h = min(block_h, h.count)
     if not queued:
@@ -384,7 +382,7 @@ def set_divisors(fields, w, divisor, types, inner, lanes, capacity):
     else:
         first, less = w.alike(capacity)
         some = np.concatenate([np.arange(first), np.arange(first + less, w.count)])
-        divisors = divisors_of(w.extents(some), types, inner, lanes)
+        divisors = divisors_of(w.extents(some, types.end), types, inner, lanes)
         step = divisors.itemsize * (inner if inner < lanes else 1)
         fields |= {"ALIKE_FROM": first, "ALIKE_LESS": less}
     fields |= {"W_DIVISORS": address(divisors), "DIVISOR_STEP": step}

@@ -109,8 +109,7 @@ def _added(request, x, y, keys):
 
     kind, present = request.kind, request.presence
     elements, weights = present.elements, present.weights
-    names = request.x_name, y.dtype.name, elements.weights
-    compute = "float64" if "float64" in names else "float32"
+    compute = _key_dtype(request, "weights")  # as wherever sums of weights are saved
     plain = replace(request, reduction=SUM, presence=WHOLE)
 
     def summed(values, to, dtype):
@@ -124,7 +123,7 @@ def _added(request, x, y, keys):
         summed(x, y, y.dtype.name)
         return
     sums = summed(x, None, compute)
-    counts = summed(filled(kind, 1, x.shape, compute), keys, compute if keys is None else keys.dtype.name)
+    counts = summed(filled(kind, 1, x.shape, compute), keys, compute)
     factored(kind, sums, y, compute, "means", ALL, counts)
 
 

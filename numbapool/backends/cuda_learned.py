@@ -76,7 +76,7 @@ def covered(request, new, sums=None):
     kind = request.kind
     ones = filled(kind, 1, request.shape, "float32")
     if sums is not None:
-        ones = cuda_backward.factored(kind, ones, new(sums, "float32"), "float32", "keeps", ALL, sums)
+        ones = cuda_backward.factored(kind, ones, new(sums, "float32"), sums.dtype.name, "keeps", ALL, sums)
     counts = cuda_backward.spread(replace(request, reduction=SUM), ones, new(request.x, "float32"))
     mask = new(request.x, "uint8")
     elements = Elements(where=where is not None)

@@ -98,10 +98,13 @@ def carries(request):
 
 
 def adds(request):
-    """Whether elements that are missing or weighed are added up like others, once they are made 0 or weighed: where windows are large."""
-    plain = not request.reduction.selecting and request.reduction.power is None and request.planes is None
-    taps = prod(w.most for w in request.windows)
-    return plain and taps >= cuda_plans.MANY_TAPS and dtypes.is_float(request.x_name)
+    """Whether elements that are missing or weighed are added up like others, once they are made 0 or weighed: where windows are so large that these take fewer steps, or are shared by threads."""
+    windows, plain = request.windows, request.planes is None and request.reduction.power is None
+    if request.reduction.selecting or not plain or not dtypes.is_float(request.x_name):
+        return False
+    taps = [w.most for w in windows]
+    shared = cuda_plans.is_apart(windows, cuda_plans.MANY_TAPS)
+    return prod(taps) >= cuda_plans.MANY_TAPS and (shared or cuda_plans.in_passes(taps, windows))
 
 
 def goes_back(request):

@@ -349,7 +349,7 @@ def forward(
         nbytes,
         view.axes,
     )
-    # A part begins with a queue of its own, for as many rows as a window has.
+    # A part reads as many rows as a window has that the one before it has read.
     parts = plan.items // fields["BLOCKS_H"] * max(h.count * h.pace // (TALL * h.most), 1) if queued else 0
     return replace(plan, doubtful=doubtful and d.most * h.most > 1, parts=parts)
 

@@ -281,10 +281,9 @@ def _weighed(reduction: Any, dtype: str, elements: Any) -> Iterator[Any]:
         exact = (*divisor[:4], _steps(shape, 8))
         by = reductions.Elements(weights="float64")
         yield lambda: cuda_weighed.factored(shape, names, exact, compute, "divides", by)
-        sums = (0, 0, 0), _steps(shape, 4), wide, None, None
-        yield lambda: cuda_weighed.factored(
-            shape, ("float32", "float32", compute), sums, "float32", "keeps", reductions.ALL
-        )
+        sums = (0, 0, 0), _steps(shape, 4), _steps(shape, 8), None, None
+        names = "float32", "float32", "float64"
+        yield lambda: cuda_weighed.factored(shape, names, sums, "float64", "keeps", reductions.ALL)
         slopes = wide, wide, wide, None, steps
         by_x = reductions.Elements(weights=dtype)
         yield lambda: cuda_weighed.factored(shape, (compute,) * 3, slopes, compute, "subtracts", by_x)

@@ -147,9 +147,8 @@ def band(shared, slot, first_item, last_item):
         locate_columns(args, room, begin, needed, inner, groups)
         if MARKS and columns_table and word(args, AT_MARKS):
             mark_windows(args, room, columns_table, out_columns, needed)
-        divided = divided_from(
-            o, first
-        )  # of the windows inside, which have equal divisors, most are left out
+        # Of the windows inside, which have equal divisors, most are left out.
+        divided = divided_from(o, first)
         divided = min(divided, max(word(args, ALIKE_FROM), divided - word(args, ALIKE_LESS)))
         divisors = word(args, W_DIVISORS) + divided * word(args, DIVISOR_STEP)
         sweep(

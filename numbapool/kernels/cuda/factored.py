@@ -1,4 +1,4 @@
-"""Element by element: what a gradient is divided by before it is spread, and multiplied by behind it, or what is subtracted there."""
+"""Element by element: what a gradient is divided by before it is spread, multiplied by behind it, or less there; elements made 0 or weighed before they are added up, and sums divided."""
 
 # ruff: noqa: F403, F405 - free names are bound by the builder
 
