@@ -56,7 +56,7 @@ def launch(kernel, args, items, bands, most=0):
         The argument block, or its address; kept alive by the caller.
     items, bands : int
     most : int, optional
-        Into more parts the items are not cut if there are fewer threads.
+        Parts, unless there are more threads; 0: any number.
     """
     address = args if type(args) is int else args.ctypes.data
     if bands > 1:

@@ -182,6 +182,17 @@ def test_empty_batch():
     assert pullback(np.ones(0)).shape == (0, 5, 7)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "uint8"])
+def test_planes_of_few_vectors(dtype):
+    """As many elements as vectors have lanes, one more, one less; planes that are not all there in a pass, and backwards."""
+    for n in (1, 7, 8, 15, 16, 17, 33, 47, 48, 49, 63, 64, 65, 128, 129, 255, 256, 257):
+        x = array((9, 1, n), dtype, "ties")
+        for planes in (x, x[:1], x[:3], x[::-2], x[:6:2]):
+            for op in ("max", "avg"):
+                check(f"global_{op}_pool", planes)
+            check("global_min_pool", planes, return_indices=True)
+
+
 def test_gradients_by_differences():
     for size in ((3, 4), (7, 3), 2):
         for op in ("max", "avg"):

@@ -46,7 +46,7 @@ class Plan:
     nbytes: int
     axes: tuple[int, ...] = ()  # that play D, H, W
     doubtful: bool = False
-    parts: int = 0  # into more it is not cut if there are fewer threads; 0: into any number
+    parts: int = 0  # at most so many, unless there are more threads; 0: any number
 
     def run(self, x, y, given=False, **beside):
         """Fill y from x; the other arrays that the plan was made for are named by their letters. `given`: the caller's own y, whose pages most likely were in use before. Whether signs of zeros are in doubt."""
@@ -179,10 +179,9 @@ def tiles(view, d, h, w, acc, lanes, item, queued, alone=False, by_rows=False, f
     block_h = max(1, (2 * ITEM_BYTES if group > 1 and nbytes > CACHE_BYTES else ITEM_BYTES) // row)
     if queued:
         # Blocks of suffixes, wherever a part begins: results have the same bits with any number of threads.
-        block_h = rounded_up(block_h, -(-h.most // step_h))
-    block_h = min(block_h, h.count)
-    if not queued:
-        block_h = -(-h.count // -(-h.count // block_h))  # equal blocks
+        block_h = min(rounded_up(block_h, -(-h.most // step_h)), h.count)
+    else:
+        block_h = -(-h.count // -(-h.count // min(block_h, h.count)))  # equal blocks
     fields = {
         "GROUPS": -(-view.outer // group), "GROUP": group, "OUTER": view.outer,
         "OUT_D": d.count, "OUT_H": h.count, "OUT_W": w.count, "WIDTH": w.size,

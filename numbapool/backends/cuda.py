@@ -105,8 +105,6 @@ def _weighed(request, x, y, keys, key, stream):
 
 def _added(request, x, y, keys):
     """Fill y and keys with sums or means over large windows, and with sums of weights: what is missing is made 0, and the rest weighed, in memory of its own, over which windows are as cheap as any."""
-    from numbapool.backends.cuda_backward import factored
-
     kind, present = request.kind, request.presence
     elements, weights = present.elements, present.weights
     compute = _key_dtype(request, "weights")  # as wherever sums of weights are saved
@@ -114,7 +112,7 @@ def _added(request, x, y, keys):
 
     def summed(values, to, dtype):
         there = kind.empty(x.shape, result_layout(x.shape, x.strides), compute)
-        factored(
+        cuda_weighed.fill(
             kind, values, there, compute, "", elements, x if elements.omit else None, present.where, weights
         )
         return forward(replace(plain, x=there, dtype=dtype), None, to)[0]
@@ -123,14 +121,14 @@ def _added(request, x, y, keys):
         summed(x, y, y.dtype.name)
         return
     sums = summed(x, None, compute)
-    counts = summed(filled(kind, 1, x.shape, compute), keys, compute)
-    factored(kind, sums, y, compute, "means", ALL, counts)
+    counts = summed(ones(kind, x.shape, compute), keys, compute)
+    cuda_weighed.fill(kind, sums, y, compute, "means", ALL, counts)
 
 
-def filled(kind, value, shape, dtype):
-    """An array of equal small integers, in the memory of one."""
+def ones(kind, shape, dtype):
+    """An array of ones, in the memory of a single one."""
     one = kind.empty((1,) * len(shape), tuple(range(len(shape))), "uint8")
-    driver.fill(one.device, device.stream_of(kind), one.address, 1, value)
+    driver.fill(one.device, device.stream_of(kind), one.address, 1, 1)
     return copied(one, kind, dtype).broadcast_to(shape)
 
 

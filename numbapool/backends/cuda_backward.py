@@ -78,34 +78,24 @@ def _weighed_vjp(request):
             return (dx, cuda_learned.nothing(request)) if learned else dx
         share = dy
         if sums is not None:
-            share = factored(kind, dy, new(dy, compute), compute, "divides", ALL, sums)
+            share = cuda_weighed.fill(kind, dy, new(dy, compute), compute, "divides", ALL, sums)
         total = spread(summing, share, new(x, compute))
         where = cuda_learned.covered(request, new) if learned else present.where
         kept = replace(elements, where=where is not None)
-        factored(kind, total, dx, compute, "", kept, x if elements.omit else None, where, present.weights)
+        cuda_weighed.fill(
+            kind, total, dx, compute, "", kept, x if elements.omit else None, where, present.weights
+        )
         if not learned:
             return dx
         back = None
         if exact is not None:
             by = Elements(weights=exact.dtype.name)
-            share = factored(kind, dy, new(dy, compute), compute, "divides", by, sums, None, exact)
+            share = cuda_weighed.fill(kind, dy, new(dy, compute), compute, "divides", by, sums, None, exact)
             back = spread(summing, share, new(x, compute))
             where = cuda_learned.covered(request, new, sums)
         return dx, cuda_learned.gradient(request, total, back, where, compute)
 
     return y, y, pullback
-
-
-def factored(kind, x, y, compute, how, elements, beside=None, where=None, weights=None):
-    """Fill y with x, weighed and masked, and if `how` says so put together with what lies beside it, in one of the ways of `cuda_weighed.factored`; y."""
-    arrays: tuple[DeviceArray | None, ...] = x, y, beside, where, weights
-    names = tuple("" if a is None else a.dtype.name for a in arrays[:3])
-    if not x.ndim:
-        arrays = tuple(a if a is None else a.reshape((1,)) for a in arrays)
-    strides = tuple(None if a is None else a.strides for a in arrays)
-    plan = cuda_weighed.factored(x.shape or (1,), names, strides, compute, how, elements)
-    plan.run(x.device, device.stream_of(kind), tuple(0 if a is None else a.address for a in arrays))
-    return y
 
 
 def spread(request, dy, dx):

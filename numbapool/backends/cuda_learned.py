@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from numbapool import device, driver
-from numbapool.backends import cuda_backward
-from numbapool.backends.cuda import filled, forward
+from numbapool.backends import cuda_backward, cuda_weighed
+from numbapool.backends.cuda import forward, ones
 from numbapool.reductions import ALL, SUM, Elements
 from numbapool.request import Request
 from numbapool.windows import sliding
@@ -35,7 +35,7 @@ def gradient(request, total, back, where, compute):
     full = request.restored is None and wanted == x.shape
     slope = dw.reshape(wanted) if full else kind.empty(x.shape, tuple(range(x.ndim)), compute)
     how = "" if back is None else "subtracts"
-    cuda_backward.factored(kind, total, slope, compute, how, elements, beside, where, x)
+    cuda_weighed.fill(kind, total, slope, compute, how, elements, beside, where, x)
     if not full:
         slope = slope if request.restored is None else request.restored(slope)
         _sum(kind, slope, dw.reshape(wanted))
@@ -74,11 +74,11 @@ def covered(request, new, sums=None):
     if sums is None and all((table[:, 0] < table[:, 1]).all() for table in tables):
         return where
     kind = request.kind
-    ones = filled(kind, 1, request.shape, "float32")
+    some = ones(kind, request.shape, "float32")
     if sums is not None:
-        ones = cuda_backward.factored(kind, ones, new(sums, "float32"), sums.dtype.name, "keeps", ALL, sums)
-    counts = cuda_backward.spread(replace(request, reduction=SUM), ones, new(request.x, "float32"))
+        some = cuda_weighed.fill(kind, some, new(sums, "float32"), sums.dtype.name, "keeps", ALL, sums)
+    counts = cuda_backward.spread(replace(request, reduction=SUM), some, new(request.x, "float32"))
     mask = new(request.x, "uint8")
     elements = Elements(where=where is not None)
-    cuda_backward.factored(kind, counts, mask, "float32", "divides", elements, counts, where)
+    cuda_weighed.fill(kind, counts, mask, "float32", "divides", elements, counts, where)
     return replace(mask, dtype=np.dtype(np.bool_))

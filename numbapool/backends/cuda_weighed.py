@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from math import prod
 
-from numbapool import dtypes
+from numbapool import device, dtypes
 from numbapool.backends.blocks import key_steps, roles
 from numbapool.backends.cuda_plans import (
     CHANNELS,
@@ -21,6 +21,7 @@ from numbapool.backends.cuda_plans import (
     reach,
     sliding_call,
 )
+from numbapool.device import DeviceArray
 from numbapool.kernels.cuda import bind, build, masked, sliding
 from numbapool.kernels.cuda import factored as by_element
 from numbapool.layout import canonical
@@ -39,6 +40,18 @@ def sums_dtype(reduction, x_name, y_name, axes, windows, elements, shape, stride
     """The dtype in which a forward call saves sums of weights."""
     d, h, w = roles(canonical(shape, axes, [strides], ordered=True), axes, windows)
     return types_of(reduction, x_name, y_name, bool(elements.weights), d.most * h.most + w.most - 2).end
+
+
+def fill(kind, x, y, compute, how, elements, beside=None, where=None, weights=None):
+    """Fill y with x, weighed and masked, and if `how` says so put together with what lies beside it, in one of the ways of `factored`; y."""
+    arrays: tuple[DeviceArray | None, ...] = x, y, beside, where, weights
+    names = tuple("" if a is None else a.dtype.name for a in arrays[:3])
+    if not x.ndim:
+        arrays = tuple(a if a is None else a.reshape((1,)) for a in arrays)
+    strides = tuple(None if a is None else a.strides for a in arrays)
+    plan = factored(x.shape or (1,), names, strides, compute, how, elements)
+    plan.run(x.device, device.stream_of(kind), tuple(0 if a is None else a.address for a in arrays))
+    return y
 
 
 @lru_cache(maxsize=512)

@@ -40,6 +40,7 @@ from numbapool.reductions import ALL, Types
 from numbapool.windows import MANY, Windows
 
 TALL = 8  # rows from which overlapping windows go through the queue
+WINDOWS_A_PART = 8  # one below the other, in which parts that a queue begins with do not count
 BROAD = 8  # columns from which windows are doubled
 ROUNDINGS = 4  # in a row that a float32 sum may take
 HALF_ROUNDINGS = 512  # the same where x is a half, whose own rounding is 2^13 times as large
@@ -349,8 +350,12 @@ def forward(
         nbytes,
         view.axes,
     )
-    # A part reads as many rows as a window has that the one before it has read.
-    parts = plan.items // fields["BLOCKS_H"] * max(h.count * h.pace // (TALL * h.most), 1) if queued else 0
+    # A part reads as many rows as a window has that the one before it reads as well.
+    parts = (
+        plan.items // fields["BLOCKS_H"] * max(h.count * h.pace // (WINDOWS_A_PART * h.most), 1)
+        if queued
+        else 0
+    )
     return replace(plan, doubtful=doubtful and d.most * h.most > 1, parts=parts)
 
 

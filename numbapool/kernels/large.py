@@ -148,14 +148,15 @@ def cover(row, out, span, n, taps, step) -> "int":
     """
     have, source = 1, row
     while 4 * have < taps:
-        if step == 1 and have == 1:
+        apart = have * step
+        if apart == 1:
             quadruple_near(source, out, span, n, moved_down, moved_down_2)
-        elif LANES >= 16 and have * step == 4:
+        elif LANES >= 16 and apart == 4:
             quadruple_near(source, out, span, n, moved_down_4, moved_down_8)
-        elif have * step == LANES:
+        elif apart == LANES:
             quadruple_whole(source, out, span, n)
         else:
-            quadruple(source, out, span, n, have * step)
+            quadruple(source, out, span, n, apart)
         have, source = 4 * have, out
     while 2 * have < taps:
         for i in range(0, n, LANES):

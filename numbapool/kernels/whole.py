@@ -106,8 +106,9 @@ def fold(row, span, n):
         n //= 2
 
 
-def read_plane(args, source, n) -> "acc":
-    return numbered(one_run(source, word(args, KEY_BASE), n))
+def chain(source, key, n, second, third) -> "acc":
+    """A run that is one chain of merges."""
+    return numbered(one_run(source, key, n))
 
 
 def few(source, key, n, second, third) -> "acc":
@@ -124,8 +125,8 @@ def few(source, key, n, second, third) -> "acc":
     return numbered(acc)
 
 
-def read_few(args, source, planes, n, row, span):
-    """Planes that are one such run each: four at a time, which are folded to one vector before it is put away."""
+def read_short(args, source, planes, n, row, span, read):
+    """Planes that are one run each, which `read` merges: four at a time, which are folded to one vector before it is put away."""
     step, key = word(args, X_G), word(args, KEY_BASE)
     second, third = max(min(LANES, n - LANES), 0), max(min(2 * LANES, n - LANES), 0)
     least = nothing()
@@ -135,26 +136,11 @@ def read_few(args, source, planes, n, row, span):
         b = source + step if k + 1 < planes else source
         c = b + step if k + 2 < planes else b
         d = c + step if k + 3 < planes else c
-        p, q = few(source, key, n, second, third), few(b, key, n, second, third)
-        r, s = few(c, key, n, second, third), few(d, key, n, second, third)
+        p, q = read(source, key, n, second, third), read(b, key, n, second, third)
+        r, s = read(c, key, n, second, third), read(d, key, n, second, third)
         least = noticed(noticed(least, noticed(p, q)), noticed(r, s))
         push(row, span, k // 4 * LANES, two(two(p, q), two(r, s)))
         source += 4 * step
-    tell(args, least)
-    fold(row, span, LANES // 8)
-
-
-def read_short(args, source, planes, n, row, span):
-    """The same for any run that is one chain."""
-    step, last = word(args, X_G), planes - 1
-    least = nothing()
-    for k in range(0, planes, 4):
-        ask(source + k * step + word(args, FAR), 4 * word(args, NEW_X))
-        b, c, d = min(k + 1, last), min(k + 2, last), min(k + 3, last)
-        first, second = read_plane(args, source + k * step, n), read_plane(args, source + b * step, n)
-        third, fourth = read_plane(args, source + c * step, n), read_plane(args, source + d * step, n)
-        least = noticed(noticed(least, noticed(first, second)), noticed(third, fourth))
-        push(row, span, k // 4 * LANES, two(two(first, second), two(third, fourth)))
     tell(args, least)
     fold(row, span, LANES // 8)
 
@@ -183,9 +169,9 @@ def band(args, slot, first_item, last_item):
             if short:
                 here = source + g * word(args, X_G) + d_first * word(args, X_D) + h_first * word(args, X_H)
                 if FEW and FEW_LEAST <= n and n <= FEW_MOST:
-                    read_few(args, here, planes, n, row, span)
+                    read_short(args, here, planes, n, row, span, few)
                 else:
-                    read_short(args, here, planes, n, row, span)
+                    read_short(args, here, planes, n, row, span, chain)
             else:
                 for k in range(planes):
                     plane = source + (g + k) * word(args, X_G)
