@@ -271,6 +271,8 @@ def forward(
     fields, capacity = tiles(
         view, d, h, w, acc, lanes, x_item, queued, plane_strides is not None, alike, form.template == "fused"
     )
+    if is_large and bind.slides(reduction, types, channel, elements):
+        capacity += bind.BEYOND * lanes
     if not (is_large or w.regular):
         fields["TAPS_W"] = 1  # small windows are merged from single elements
     set_strides(fields, view, "XYK" + "".join(beside), x_item, results)

@@ -22,8 +22,10 @@ NOWHERE = 2**62  # int64 keys from here on: no element
 NO_TAP = 255
 
 
+BEYOND = 12  # vectors behind a row that `covering.slide` reads and writes
+
 _MOVES = tuple(
-    "moved_up moved_up_2 moved_up_3 moved_down moved_down_2 moved_down_3 moved_down_4 moved_down_8".split()
+    "moved_up moved_up_2 moved_up_3 moved_down moved_down_2 moved_down_3 moved_down_4 moved_down_8 moved_down_16 moved_down_32".split()
 )
 
 
@@ -122,7 +124,8 @@ def forward(
     names |= {n: getattr(p, n) for n in (*_MOVES, "fence")}
     names["store_y_past"] = p.past_storer(types.end, y_name, lanes)
     names |= {"MARKS": False} | (_marking(p, lanes) if marks(types, channel) else {})
-    return names | _at_once(p, reduction, types, channel, elements, lanes, names["merge"]) | _watch(p, reduction, types, channel, lanes)  # fmt: skip
+    names |= _at_once(p, reduction, types, channel, elements, lanes, names["merge"])
+    return names | _watch(p, reduction, types, channel, lanes) | _sliding(p, reduction, types, lanes, y_name, slides(reduction, types, channel, elements))  # fmt: skip
 
 
 def y_dtype(reduction, types):
@@ -168,10 +171,46 @@ def _at_once(p, reduction, types, channel, elements, lanes, merge):
     return names
 
 
+def slides(reduction, types, channel, elements):
+    """Whether windows along W are made from run to run in registers (`covering.slide`)."""
+    from numbapool.kernels import primitives as p
+
+    # Where NaNs are left out, one that stands for no element lies at every edge.
+    apt = reduction.selecting and channel is None and not tells_absent(reduction, elements)
+    lanes = lanes_of(types, channel)
+    # A dozen vectors are in use at a time, of which few other registers hold two of 64 bytes.
+    held = lanes * dtypes.itemsize(types.acc) <= 64 or p.permutes_two(4)
+    return apt and held and lanes >= 8
+
+
+def _sliding(p, reduction, types, lanes, y_name, slides):
+    if not slides:
+        return {"SLIDES": False}
+    numbers = dtypes.is_float(types.acc)
+    return {
+        "SLIDES": True,
+        "LANES_BEYOND": BEYOND * lanes,
+        "LEAST_SLIDING": 5,
+        "MOST_SLIDING": 128,
+        "merge_numbers": getattr(p, f"{reduction.merge}_of_numbers" if numbers else reduction.merge),
+        "unordered": p.unordered if numbers else p.nowhere,
+        "any_lane": p.any_lane,
+        "store_y_line_past": p.past_storer(types.end, y_name, lanes, 64),
+        "either": p.either,
+        "pick": p.pick,
+        "first_lanes": p.lane_counter(lanes),
+    }
+
+
 def _watch(p, reduction, types, channel, lanes):
     """Whether zeros of both signs are looked for; keys tell which one is the first."""
     if channel or not reduction.signed_zeros(types.x):
-        blind = {"watch": taken.ignore_row, "watch_columns": taken.ignore_columns, "tell": taken.ignore}
+        blind = {
+            "watch": taken.ignore_row,
+            "watch_columns": taken.ignore_columns,
+            "tell": taken.ignore,
+            "in_doubt": taken.no_doubt,
+        }
         return blind | {"noticed": taken.as_is_of, "noticed_row": taken.as_is_row}
     bits = ("lesser_bits", "lesser_unsigned_bits", "any_negative_zero", "any_positive_zero")
     names = {n: getattr(p, n) for n in (*bits, "pick")}

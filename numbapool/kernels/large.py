@@ -8,9 +8,12 @@ forward. Nothing is ever taken out of an accumulator, so inf, NaN and rounding e
 # ruff: noqa: F403, F405 - free names are bound by the builder
 
 from numbapool.kernels.block import *
+from numbapool.kernels.covering import *
 from numbapool.kernels.rows import *
 
 TEMPLATE = True
+
+PATIENCE = 16  # rows that `slide` does not try after one that it had to leave: NaNs stay in a queue
 
 
 def list_row(args, taps, od, h) -> "int":
@@ -33,11 +36,13 @@ def read_row(args, taps, od, h, source, row, span, at, columns, inner, groups):
         tell(args, least)
 
 
-def join_row(args, taps, od, h, source, out, other, first, row, span, at, columns, inner, groups, total):
+def join_row(
+    args, taps, od, h, source, out, other, first, row, span, at, columns, inner, groups, total, asks
+):
     """Merge row h and the row `other`, of which h is the `first` or not, in one pass where a row of x is one run of neighbours."""
     count = list_row(args, taps, od, h)
     if JOINS and count == 1 and word(args, PACKED):
-        ahead = -word(args, NEXT_X) if first else word(args, NEXT_X)
+        ahead = (-word(args, NEXT_X) if first else word(args, NEXT_X)) if asks else 0
         here = source + word(taps, 0)
         for g in range(groups):
             base = g * word(args, PITCH) + at
@@ -108,61 +113,6 @@ def widen(row, out, span, n, taps, step) -> "int":
             have = 2 * have
         source = out
     return source
-
-
-def quadruple(row, out, span, n, step):
-    """Merge four elements that lie `step` apart, from every element on; out may be the row."""
-    for i in range(0, n, LANES):
-        a, b = pull(row, span, i, 0), pull(row, span, i + step, 0)
-        c, d = pull(row, span, i + 2 * step, 0), pull(row, span, i + 3 * step, 0)
-        push(out, span, i, merge(merge(a, b), merge(c, d)))
-
-
-def quadruple_near(row, out, span, n, once, twice):
-    """The same for elements that are less than half a vector apart: the primitives move lanes down by that and by twice that, so that every vector is read once."""
-    here, next_one = pull(row, span, 0, 0), pull(row, span, LANES, 0)
-    both = merge(here, shuffled(here, next_one, once))
-    for i in range(0, n, LANES):
-        here, next_one = next_one, pull(row, span, i + 2 * LANES, 0)
-        two = merge(here, shuffled(here, next_one, once))
-        push(out, span, i, merge(both, shuffled(both, two, twice)))
-        both = two
-
-
-def quadruple_whole(row, out, span, n):
-    """The same for elements that are a vector apart."""
-    here = pull(row, span, 2 * LANES, 0)
-    second = pull(row, span, LANES, 0)
-    first, second = merge(pull(row, span, 0, 0), second), merge(second, here)
-    for i in range(0, n, LANES):
-        next_one = pull(row, span, i + 3 * LANES, 0)
-        third = merge(here, next_one)
-        push(out, span, i, merge(first, third))
-        here, first, second = next_one, second, third
-
-
-def cover(row, out, span, n, taps, step) -> "int":
-    """As `widen` for reductions that may merge an element twice: runs that reach at least half of `taps`, two of which cover it.
-
-    Returns the length of the runs; they are in `out`, or in `row` if it is 1.
-    """
-    have, source = 1, row
-    while 4 * have < taps:
-        apart = have * step
-        if apart == 1:
-            quadruple_near(source, out, span, n, moved_down, moved_down_2)
-        elif LANES >= 16 and apart == 4:
-            quadruple_near(source, out, span, n, moved_down_4, moved_down_8)
-        elif apart == LANES:
-            quadruple_whole(source, out, span, n)
-        else:
-            quadruple(source, out, span, n, apart)
-        have, source = 4 * have, out
-    while 2 * have < taps:
-        for i in range(0, n, LANES):
-            push(out, span, i, merge(pull(source, span, i, 0), pull(source, span, i + have * step, 0)))
-        have, source = 2 * have, out
-    return have
 
 
 def add_up(row, other, begins, ends, totals, room, span, blocks, taps) -> "int":
@@ -261,12 +211,6 @@ def sweep(
     total = (groups - 1) * word(args, PITCH) + needed * inner
     step = word(args, STEP_W) * inner
     table = word(args, H_TABLE)
-    if word(args, QUEUED):
-        for r in range(word(args, QUEUE_LENGTH) + 1):
-            for g in range(groups):
-                base = g * word(args, PITCH)
-                clear(prefix + r * size, span, base, base + at)
-                clear(prefix + r * size, span, base + at + columns * inner, base + word(args, PITCH))
     taps_w = word(args, TAPS_W)
     # Whether windows along W are added up, for which two rows need not be merged before. Where that is called, SCANS stands beside it: what is false at compile time is not compiled.
     adds = 0 * taps_w
@@ -274,11 +218,26 @@ def sweep(
         adds += 1
     bottom = edge = end = word(table + oh * 32, START)
     block = oh
+    tries, margin = 0 * taps_w, word(args, PITCH)
+    if SLIDES:
+        tries += slides(args, step, taps_w, groups, inner, out_columns, columns_table)
+    if SLIDES and tries:  # it reads behind rows, where a NaN would tell of nothing
+        margin = total + LANES_BEYOND
+        clear(row, span, word(args, PITCH), margin)
+    if word(args, QUEUED):
+        for r in range(word(args, QUEUE_LENGTH) + 1):
+            for g in range(groups):
+                base = g * word(args, PITCH)
+                clear(prefix + r * size, span, base, base + at)
+                clear(prefix + r * size, span, base + at + columns * inner, base + margin)
+    again = oh
     for h in range(oh, last):
         start, stop = word(table + h * 32, START), word(table + h * 32, STOP)
         look_ahead(args, source, y, h - oh)
         least = nothing()
-        ready, other = row, 0 * h
+        ready, other, sliding = row, 0 * h, 0 * h
+        if tries and h >= again:
+            sliding += 1
         if not word(args, QUEUED):
             count = list_taps(args, taps, od, h)
             ask_for_rows(args, taps, count, table + h * 32, source, groups)
@@ -295,34 +254,43 @@ def sweep(
                     read_row(args, taps, od, r, source, suffix, span, at, columns, inner, groups)
                 else:
                     join_row(
-                        args, taps, od, r, source, suffix, suffix + size, True, row, span, at, columns, inner, groups, total
+                        args, taps, od, r, source, suffix, suffix + size, True, row, span, at, columns, inner, groups, total, 1
                     )  # fmt: skip
-            if adds:
-                ready = suffixes
-            else:
-                least = carry(row, suffixes, span, total)
+            ready = suffixes
         else:
             for r in range(end, stop):
                 if r == edge:
                     read_row(args, taps, od, r, source, prefix, span, at, columns, inner, groups)
                 else:
                     join_row(
-                        args, taps, od, r, source, prefix, prefix, False, row, span, at, columns, inner, groups, total
+                        args, taps, od, r, source, prefix, prefix, False, row, span, at, columns, inner, groups, total, 1 - sliding
                     )  # fmt: skip
             end = max(end, stop)
-            suffix = suffixes + (start - bottom) * size
-            if adds:
-                ready = suffix
-                if end > edge:
-                    other = prefix
-            elif end > edge:
-                least = combine(row, suffix, prefix, span, total)
-            else:
-                least = carry(row, suffix, span, total)
-        watch(args, least, row, span, total)
-        locate(row, span, places, total)
+            ready = suffixes + (start - bottom) * size
+            if end > edge:
+                other = prefix
         rows = word(word(args, D_TABLE) + od * 32, EXTENT) * word(table + h * 32, EXTENT)
         to, to_keys, done = y + h * word(args, Y_H), keys + h * word(args, K_H), 0 * h
+        if SLIDES and sliding:
+            asked = 0 * h
+            if word(args, NEXT_X) and h + 1 < last and word(table + (h + 1) * 32, STOP) > end:
+                if list_row(args, taps, od, end) == 1:
+                    asked += source + word(taps, 0)
+            beside = other if other else ready
+            past = goes_past(args, to)
+            done += slide(ready, beside, wide, span, taps_w, past, to, to_keys, out_columns, rows, asked)
+            if done == 0:
+                again = h + PATIENCE
+        if done:
+            continue
+        if ready != row and not adds:
+            if other:
+                least = combine(row, ready, other, span, total)
+            else:
+                least = carry(row, ready, span, total)
+            ready = row
+        watch(args, least, row, span, total)
+        locate(row, span, places, total)
         if columns_table:
             wider = widen(row, wide, span, total, taps_w, inner)
             by_table(args, room, columns_table, row, wider, line, span, groups, out_columns, needed, inner)

@@ -158,6 +158,9 @@ def _present_extreme(sign):
 maximum, minimum = _extreme(+1), _extreme(-1)
 
 
+maximum_of_numbers, minimum_of_numbers = generic(_extreme_of(+1)), generic(_extreme_of(-1))
+
+
 maximum_3, minimum_3 = _extreme_3(+1), _extreme_3(-1)
 
 
@@ -192,6 +195,12 @@ equal = generic(lambda b, signed, x, y: b.fcmp_ordered("==", x, y), _mask_of)
 
 
 isnan = generic(lambda b, signed, x: b.fcmp_unordered("uno", x, x), _mask_of)
+
+
+unordered = generic(lambda b, signed, x, y: b.fcmp_unordered("uno", x, y), _mask_of)
+
+
+nowhere = generic(lambda b, signed, x, y: const(like(x.type, I1), 0), _mask_of)
 
 
 isnumber = generic(lambda b, signed, x: b.fcmp_ordered("ord", x, x), _mask_of)
@@ -257,15 +266,19 @@ any_negative_zero = _any_of_bits(lambda width: -(1 << (width - 1)))
 any_positive_zero = _any_of_bits(lambda width: 0)
 
 
-@intrinsic
-def all_lanes(tc, mask):
-    """Whether a mask is true everywhere."""
+def _lanes_as_bits(compare, value):
+    @intrinsic
+    def primitive(tc, mask):
+        def codegen(ctx, b, sig, args):
+            bits = ir.IntType(args[0].type.count)
+            return b.icmp_unsigned(compare, b.bitcast(args[0], bits), bits(value))
 
-    def codegen(ctx, b, sig, args):
-        bits = ir.IntType(args[0].type.count)
-        return b.icmp_unsigned("==", b.bitcast(args[0], bits), bits(-1))
+        return types.boolean(mask), codegen
 
-    return types.boolean(mask), codegen
+    return primitive
+
+
+all_lanes, any_lane = _lanes_as_bits("==", -1), _lanes_as_bits("!=", 0)
 
 
 @intrinsic
@@ -290,8 +303,8 @@ evens, odds = _shuffle(lambda k, n: 2 * k), _shuffle(lambda k, n: 2 * k + 1)
 moved_up, moved_up_2, moved_up_3 = (_shuffle(lambda k, n, s=s: n - s + k) for s in (1, 2, 3))
 
 
-moved_down, moved_down_2, moved_down_3, moved_down_4, moved_down_8 = (
-    _shuffle(lambda k, n, s=s: k + s) for s in (1, 2, 3, 4, 8)
+moved_down, moved_down_2, moved_down_3, moved_down_4, moved_down_8, moved_down_16, moved_down_32 = (
+    _shuffle(lambda k, n, s=s: k + s) for s in (1, 2, 3, 4, 8, 16, 32)
 )
 
 

@@ -96,6 +96,7 @@ def _three(choose):
 
 
 maximum, minimum = _extreme(+1), _extreme(-1)
+maximum_of_numbers, minimum_of_numbers = maximum, minimum
 maximum_3, minimum_3 = _three(maximum), _three(minimum)
 beats_max, beats_min = _beats(+1), _beats(-1)
 
@@ -146,8 +147,16 @@ def isnumber(v):
     return ~np.isnan(v)
 
 
+def unordered(x, y):
+    return np.isnan(x) | np.isnan(y)
+
+
 def everywhere(v):
     return np.ones(np.shape(v), bool)[()]
+
+
+def nowhere(x, y):
+    return np.zeros(np.shape(x), bool)[()]
 
 
 add, sub, mul, div = (_quiet(f) for f in (np.add, np.subtract, np.multiply, np.divide))
@@ -219,6 +228,10 @@ def all_lanes(mask):
     return mask.all()
 
 
+def any_lane(mask):
+    return mask.any()
+
+
 def pick(mask, x, y):
     return np.where(mask, x, y)[()]
 
@@ -231,12 +244,14 @@ def odds(x, y):
     return np.concatenate([x, y])[1::2]
 
 
-def _moved(up):
-    return lambda x, y: np.concatenate([x, y])[up % len(x) :][: len(x)]
+def _moved(by):
+    return lambda x, y: np.concatenate([x, y])[by if by > 0 else len(x) + by :][: len(x)]
 
 
 moved_up, moved_up_2, moved_up_3 = (_moved(-s) for s in (1, 2, 3))
-moved_down, moved_down_2, moved_down_3, moved_down_4, moved_down_8 = (_moved(s) for s in (1, 2, 3, 4, 8))
+moved_down, moved_down_2, moved_down_3, moved_down_4, moved_down_8, moved_down_16, moved_down_32 = (
+    _moved(s) for s in (1, 2, 3, 4, 8, 16, 32)
+)
 
 
 def _zipped(x, y):

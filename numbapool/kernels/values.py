@@ -108,6 +108,10 @@ def emit_past(y, keys, i, acc, divisor):
     store_y_past(y + i * Y_SIZE, finish(acc, divisor))
 
 
+def emit_line_past(y, keys, i, acc, divisor):
+    store_y_line_past(y + i * Y_SIZE, finish(acc, divisor))
+
+
 def emit_n(y, keys, i, n, acc, divisor):
     store_y_n(y + i * Y_SIZE, finish(acc, divisor), n)
 

@@ -34,6 +34,11 @@ def watch(args, least, row, span, n):
             doubt(args)
 
 
+def in_doubt(least) -> "int":
+    """Whether the zeros among what was noticed are to be looked for."""
+    return 1 if any_negative_zero(least) else 0
+
+
 def tell(args, least):
     """The same for elements that are merged with others, among which zeros of the other sign may be."""
     if any_negative_zero(least):
