@@ -1,6 +1,7 @@
 """No byte outside the arrays is read or written, inputs stay as they were, nothing large is allocated in secret."""
 
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -157,6 +158,7 @@ _PEAK = """
     import sys
     import numpy as np
     import numbapool as nbp
+    from numbapool.backends import gradient_plans, plans
 
     def peak():
         with open('/proc/self/status') as file:
@@ -191,11 +193,16 @@ _PEAK = """
     small_args = args
     if taps >= 10**4:  # other kernels than for small windows
         small, small_args = make((2, 50_000)), (*args[:norm], 20_000)
+    elif taps >= 10**3:
+        small = make(shape)
     floating = small.dtype.kind == 'f'
     if floating:
         y, pullback = nbp.vjp(fn, small, *small_args, **given(small))
         pullback(np.ones_like(y))
     fn(small, *small_args, **given(small))
+    for plan in plans.forward, gradient_plans.summing, gradient_plans.selecting:
+        plan.cache_clear()
+    del small
 
     x = make(shape)
     kwargs = given(x)
@@ -243,6 +250,11 @@ _LARGE = [  # about 128 MB each: a copy of x would show
     ("C", "f4", "avg", 1, (2, 16_000_000), (6_000_000, 3_000_000), {}),
     ("C", "f4", "avg", 1, (2, 16_000_000), (6_000_000, 3_000_000), {"where": True}),
     ("C", "i4", "avg", 1, (2, 16_000_000), (6_000_000, 3_000_000), {"where": True}),
+    ("C", "i4", "max", 1, (8_000_000,), (2000, 50, 0, 300), {}),
+    ("C", "f4", "max", 1, (26667, 300), (2000, 1), {"axes": (0,)}),
+    ("C", "f4", "avg", 1, (26667, 300), (2000, 1), {"axes": (0,)}),
+    ("C", "f4", "max", 1, (8_000_000,), (100_000, 1), {}),
+    ("C", "f4", "avg", 1, (8_000_000,), (100_000, 1), {}),
     ("C", "f4", "avg", 2, (4000, 4000), (2,), {"weights": True}),
     ("C", "f4", "avg", 1, (16_000_000,), (3, 2, 1), {"weights": True}),
     ("C", "f4", "avg", 2, (3, 4000, 3000), (2,), {"weights": "shared"}),
@@ -263,6 +275,29 @@ def test_peak_memory(run_python, call):
         run_python(_PEAK, repr(call))
     except AssertionError:  # kernels were compiled, which takes memory as well: now they are on the disk
         run_python(_PEAK, repr(call))
+
+
+@pytest.mark.parametrize("given", [(60, 40, 50, 60), (60, 1, 50, 1), (40, 1, 60)])
+def test_gradient_of_weights_beside_many_axes(given):
+    """Axes that were merged are told apart without copies; what was broadcast is added up in float64."""
+    x, weights = array((60, 40, 50, 60), "float32"), np.abs(array(given, "float32", "distinct")) + 1
+    _, pullback = nbp.vjp(nbp.global_avg_pool, x, axes=(0, 1, 2, 3), weights=weights)
+    dy = np.ones((1, 1, 1, 1), np.float32)
+    dx, dw = pullback(dy)
+    w = np.broadcast_to(weights, x.shape).astype(float)
+    mean = (w * x).sum() / w.sum()
+    slope = (x - mean) / w.sum()
+    axes = tuple(a for a, n in enumerate((1,) * (4 - len(given)) + given) if n == 1)
+    assert np.allclose(dw, slope.sum(axes, keepdims=True).reshape(given), rtol=1e-4, atol=1e-9)
+    assert np.allclose(dx, w / w.sum(), rtol=1e-5)
+    made = dx.nbytes + dw.nbytes
+    tracemalloc.start()
+    try:
+        pullback(dy)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak <= made + (8 << 20) + (0 if dw.size == x.size else 2 * x.nbytes)
 
 
 # ------------------------------------------------------------------------------------- beyond 2³¹ elements

@@ -27,7 +27,8 @@ MOST_BANDS = 32  # more are slower than a look at every tap
 NO_BAND = -(2**31)
 FEW = 64  # windows that cover an element, for which a kernel reads them one by one
 MOST_LINES = 1 << 12  # elements of a part of windows that do not slide
-LONG = 1 << 16  # elements from which a window is long, and of the parts in which its gradient is done
+LONG = 1 << 16  # elements of the parts in which gradients of longer windows are done
+LONGEST = 1 << 18  # elements of a window up to which a kernel has scratch rows as long as it
 NORM_SLAB = 1 << 21  # elements whose norms are taken again together
 SAFE = 500  # binades that a power of a norm may be away from 1
 
@@ -154,7 +155,7 @@ def _plain(request, dy):
 
 def _are_long(request):
     """Whether a kernel would need scratch rows of many elements: they are as long as a window."""
-    return any(w.most * w.step > LONG for w in request.windows)
+    return any(w.most * w.step > LONGEST for w in request.windows)
 
 
 def _selecting(request):
@@ -371,9 +372,9 @@ def _weighted(request, y, sums):
         for piece in _parts(request):
             whose = (s if n > 1 else slice(None) for s, n in zip(piece.x, kept, strict=False))
             parts.setdefault(tuple((s.start, s.stop) for s in whose), []).append(piece)
-        merged = request.restored is not None
-        dw = np.zeros(kept, np.float64 if merged else dtype)
-        dw = dw.view(containers.BFloat16) if tensor and not merged else dw
+        added = request.restored is not None and prod(given.shape) < x.size
+        dw = np.zeros(kept, np.float64 if added else dtype)
+        dw = dw.view(containers.BFloat16) if tensor and not added else dw
         shared = tuple(a for a in range(x.ndim) if kept[a] == 1)
         for bounds, pieces in parts.items():
             slopes = (spread(piece, dy, dx) for piece in pieces)
@@ -383,8 +384,10 @@ def _weighted(request, y, sums):
             for slope in slopes:
                 total += slope
             _store(dw, tuple(itertools.starmap(slice, bounds)), total)
-        if merged:
-            dw = containers.converted(_unbroadcast(request.restored(dw), given.shape), dtype)
+        if request.restored is not None:
+            dw = request.restored(dw)
+        if added:
+            dw = containers.converted(_unbroadcast(dw, given.shape), dtype)
         return dx, dw.reshape(given.shape)
 
     return pullback
@@ -392,8 +395,9 @@ def _weighted(request, y, sums):
 
 def _unbroadcast(array, shape):
     """Summed over the axes along which something of `shape` was broadcast."""
-    array = array.sum(axis=tuple(range(array.ndim - len(shape))))
-    return array.sum(axis=tuple(a for a, n in enumerate(shape) if n == 1), keepdims=True)
+    new = array.ndim - len(shape)
+    axes = (*range(new), *(new + a for a, n in enumerate(shape) if n == 1 and array.shape[new + a] > 1))
+    return array.sum(axis=axes, keepdims=True).reshape(shape)
 
 
 def _nothing_where(mask, values):

@@ -108,7 +108,7 @@ def forward(
         }
     else:
         names |= functions(values)
-    names["SCANS"] = channel is None and reduction.merge == "add"
+    names["SCANS"] = scans(reduction, channel)
     if names["SCANS"]:
         names |= {n: getattr(p, n) for n in ("sums_to", "sums_from", "pick")}
         names |= {"first_lanes": p.lane_counter(lanes), "splat_a": p.splatter(types.acc, lanes)}
@@ -169,6 +169,11 @@ def _at_once(p, reduction, types, channel, elements, lanes, merge):
             "add": p.add,
         }
     return names
+
+
+def scans(reduction, channel):
+    """Whether windows of more than two vectors along W are added up from blocks."""
+    return channel is None and reduction.merge == "add"
 
 
 def slides(reduction, types, channel, elements):
