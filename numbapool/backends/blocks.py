@@ -14,14 +14,13 @@ from numbapool.windows import untouched
 
 ROW_BYTES = 32 * 1024  # a scratch row stays in the first-level cache
 QUEUE_BYTES = 2 << 20  # rows of a queue, written once and read once, may leave the second-level cache
-LONG_ROWS = 1 << 20  # bytes of scratch rows of long windows beside an inner axis
+LONG_ROWS = 2 << 20  # bytes of a scratch row of long windows beside an inner axis, about half of it
 ITEM_BYTES = 64 * 1024  # about what a work item reads
 SMALL_ROW = 512  # rows of fewer elements are done several planes at a time
 LINE = 64
 PAGE = 4096
 SMALL_BYTES = 256 * 1024  # are in the second-level cache, more or less
-SLOT_BYTES = 4 << 20  # of a thread's scratch memory; threads that need more share
-SLOTS_BYTES = 24 << 20
+SLOTS_BYTES = 28 << 20  # of scratch memory: of few threads, where each needs a lot
 KEPT_BYTES = 1 << 20  # of scratch memory, from one call of a thread to its next
 NATIVE = True  # whether lanes are permuted and masked, where the machine can
 SHORT_ROW = 1024  # bytes: the hardware does not foresee the next in time
@@ -54,8 +53,7 @@ class Plan:
     def run(self, x, y, given=False, **beside):
         """Fill y from x; the other arrays that the plan was made for are named by their letters. `given`: the caller's own y, whose pages most likely were in use before. Whether signs of zeros are in doubt."""
         bands = threads.bands(self.items, self.nbytes)
-        if self.scratch > SLOT_BYTES:
-            bands = min(bands, max(SLOTS_BYTES // self.scratch, 1))
+        bands = min(bands, max(SLOTS_BYTES // max(self.scratch, 1), 1))
         room, at = _scratch(8 * block.COUNT + bands * self.scratch)
         args = room[: block.COUNT]
         args[:] = self.args
@@ -151,12 +149,10 @@ def tiles(view, d, h, w, acc, lanes, item, queued, alone=False, by_rows=False, f
     if queued:
         budget = min(budget, max(QUEUE_BYTES // (acc * h.most), 512))
     tile_i = view.inner
-    if (
-        tile_i * reach > budget
-    ):  # some lines of memory at least, unless windows are so long that no cache holds them
-        tile_i = min(
-            tile_i, max(min(256, rounded_up(LONG_ROWS // (acc * reach), lanes)), budget // reach, lanes)
-        )
+    if tile_i * reach > budget:
+        # Some lines of memory at least, unless windows are so long that no cache holds them; equal tiles.
+        some = max(min(256, LONG_ROWS // (acc * reach)), budget // reach, lanes)
+        tile_i = min(tile_i, rounded_up(-(-tile_i // -(-tile_i // some)), lanes))
     tile_w, most = ((n * budget // tile_i - reach) // stride + 1 for n in (1, 2))
     # What neighbouring tiles share is read twice, from memory: rather a scratch row that leaves the first-level cache than more than an eighth of a tile.
     tile_w = max(tile_w, min(most, 8 * (reach - stride) // stride), -(-reach // stride), 1)

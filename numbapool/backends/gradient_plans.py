@@ -140,9 +140,8 @@ def summing(
     row = align(capacity * acc)
     results = (fields["TILE_W"] * fields["TILE_I"] + 4 * lanes) * max(y_item, acc)
     fields |= {"SPAN": row, "ROW_BYTES": row, "LINE_BYTES": row, "AT_ROW": room.take(row)}
-    straight = (
-        tw.regular and fields["DENSE"] and not fields["UNEVEN"]
-    )  # nothing is divided or moved before it is stored
+    # Whether nothing is divided or moved before it is stored.
+    straight = tw.regular and fields["DENSE"] and not fields["UNEVEN"]
     fields["AT_LINE"] = room.take(0 if straight else 2 * row + results)
     fields["AT_WIDE"] = room.take(row)
     fields["AT_QUEUE"] = room.take(row if straight and not factors else 2 * row)

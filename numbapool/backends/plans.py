@@ -227,7 +227,7 @@ def forward(
     signs : bool
         The plan of the same call with keys, which tell the first of equal elements, for where zeros of both signs were found.
     """
-    from numbapool.kernels import bind, fused
+    from numbapool.kernels import bind, covering, fused
 
     beside = {"M": mask_strides, "V": weight_strides, "P": plane_strides}
     beside = {letter: steps for letter, steps in beside.items() if steps is not None}
@@ -272,7 +272,7 @@ def forward(
         view, d, h, w, acc, lanes, x_item, queued, plane_strides is not None, alike, form.template == "fused"
     )
     if is_large and bind.slides(reduction, types, channel, elements):
-        capacity += bind.BEYOND * lanes
+        capacity += covering.BEYOND * lanes
     if not (is_large or w.regular):
         fields["TAPS_W"] = 1  # small windows are merged from single elements
     set_strides(fields, view, "XYK" + "".join(beside), x_item, results)

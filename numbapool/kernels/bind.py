@@ -22,8 +22,6 @@ NOWHERE = 2**62  # int64 keys from here on: no element
 NO_TAP = 255
 
 
-BEYOND = 12  # vectors behind a row that `covering.slide` reads and writes
-
 _MOVES = tuple(
     "moved_up moved_up_2 moved_up_3 moved_down moved_down_2 moved_down_3 moved_down_4 moved_down_8 moved_down_16 moved_down_32".split()
 )
@@ -185,7 +183,7 @@ def slides(reduction, types, channel, elements):
     lanes = lanes_of(types, channel)
     # A dozen vectors are in use at a time, of which few other registers hold two of 64 bytes.
     held = lanes * dtypes.itemsize(types.acc) <= 64 or p.permutes_two(4)
-    return apt and held and lanes >= 8
+    return apt and held and lanes >= 8 and lanes * dtypes.itemsize(types.y) >= 64  # whole lines of results
 
 
 def _sliding(p, reduction, types, lanes, y_name, slides):
@@ -194,16 +192,11 @@ def _sliding(p, reduction, types, lanes, y_name, slides):
     numbers = dtypes.is_float(types.acc)
     return {
         "SLIDES": True,
-        "LANES_BEYOND": BEYOND * lanes,
-        "LEAST_SLIDING": 5,
-        "MOST_SLIDING": 128,
         "merge_numbers": getattr(p, f"{reduction.merge}_of_numbers" if numbers else reduction.merge),
         "unordered": p.unordered if numbers else p.nowhere,
         "any_lane": p.any_lane,
         "store_y_line_past": p.past_storer(types.end, y_name, lanes, 64),
         "either": p.either,
-        "pick": p.pick,
-        "first_lanes": p.lane_counter(lanes),
     }
 
 

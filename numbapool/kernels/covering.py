@@ -7,10 +7,12 @@
 
 from numbapool.kernels.ahead import *
 from numbapool.kernels.block import *
-from numbapool.kernels.horizontal import goes_past, put_vector
+from numbapool.kernels.horizontal import put_vector
 
 TEMPLATE = True
 
+LEAST_SLIDING, MOST_SLIDING = 5, 128  # columns that twice the runs which `slide` makes cover
+BEYOND = 8  # vectors behind a row that it reads, and writes: what its last runs are behind, and two, less their length
 GAP = 20  # vectors from where runs are written to where they are read across the borders of vectors: until then they have left the queue of stores
 
 
@@ -69,7 +71,7 @@ def cover(row, out, span, n, taps, step) -> "int":
     return have
 
 
-def slides(args, step, taps, groups, inner, columns, columns_table) -> "int":
+def may_slide(args, step, taps, groups, inner, columns, columns_table) -> "int":
     """Whether `slide` does such windows."""
     if taps < LEAST_SLIDING or MOST_SLIDING < taps or step > 1 or inner > 1 or groups > 1:
         return 0

@@ -220,9 +220,9 @@ def sweep(
     block = oh
     tries, margin = 0 * taps_w, word(args, PITCH)
     if SLIDES:
-        tries += slides(args, step, taps_w, groups, inner, out_columns, columns_table)
+        tries += may_slide(args, step, taps_w, groups, inner, out_columns, columns_table)
     if SLIDES and tries:  # it reads behind rows, where a NaN would tell of nothing
-        margin = total + LANES_BEYOND
+        margin = total + BEYOND * LANES
         clear(row, span, word(args, PITCH), margin)
     if word(args, QUEUED):
         for r in range(word(args, QUEUE_LENGTH) + 1):
@@ -280,7 +280,7 @@ def sweep(
             past = goes_past(args, to)
             done += slide(ready, beside, wide, span, taps_w, past, to, to_keys, out_columns, rows, asked)
             if done == 0:
-                again = h + PATIENCE
+                again = h + 1 + PATIENCE
         if done:
             continue
         if ready != row and not adds:
