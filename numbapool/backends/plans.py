@@ -328,10 +328,9 @@ def forward(
     fields["AT_ARGS"] = room.take(8 * block.COUNT if beside else 0)
     span = align(capacity * acc)
     row = 0 if form.template == "fused" else span + align(capacity * key_item)
-    fields |= {"SPAN": span, "ROW_BYTES": row, "LINE_BYTES": row, "AT_ROW": room.take(row)}
-    fields["AT_LINE"] = room.take(
-        row and _line_bytes(fields, types, key_item, w, lanes, row, span, bind.scans(reduction, channel))
-    )
+    fields |= {"SPAN": span, "ROW_BYTES": row, "AT_ROW": room.take(row)}
+    if row:
+        _set_line(fields, room, types, key_item, w, lanes, row, span, bind.scans(reduction, channel))
     # By bits, a vector of columns costs about as much as a window does by its table.
     often = view.inner == 1 and w.count * lanes >= w.size
     if not w.regular and often and w.least > 0 and bind.marks(types, channel):
@@ -362,19 +361,22 @@ def forward(
     return replace(plan, doubtful=doubtful and d.most * h.most > 1, parts=parts)
 
 
-def _line_bytes(fields, types, key_item, w, lanes, row, span, scans):
-    """Of scratch memory beside a scratch row: for windows that do not follow each other in it, for sums along W, and for results whose places in memory do not."""
+def _set_line(fields, room, types, key_item, w, lanes, row, span, scans):
+    """Scratch memory beside a scratch row: for windows that do not follow each other in it, for sums along W, and for results whose places in memory do not."""
     acc, inner, stride = dtypes.itemsize(types.acc), fields["TILE_I"], fields["STRIDE"]
-    if not fields["DENSE"]:
-        results = (fields["TILE_W"] * inner + 4 * lanes) * max(dtypes.itemsize(types.y), key_item, acc)
-        return row + max(span, align(results)) + results
+    sums = 0
     if scans and w.regular and w.step == inner == 1 and fields["TAPS_W"] > 2 * lanes:
-        return row + 3 * (row // lanes + 3 * lanes * acc)  # with what blocks of a vector add up to
-    if w.regular and (stride == 1 or inner >= lanes or (stride == 2 and inner == 1)):
-        return 0
-    # What accompanies values lies a row behind them.
-    windows = (fields["SCRATCH_ROWS"] - 1) * fields["PITCH"] + fields["TILE_W"] * inner
-    return row if key_item else min((windows + 2 * lanes) * acc, row)
+        line, sums = row, 3 * (row // lanes + 3 * lanes * acc)  # what blocks of a vector add up to
+    elif w.regular and (stride == 1 or inner >= lanes or (stride == 2 and inner == 1)):
+        line = 0
+    else:  # what accompanies values lies a row behind them
+        windows = (fields["SCRATCH_ROWS"] - 1) * fields["PITCH"] + fields["TILE_W"] * inner
+        line = row if key_item else min(align((windows + 2 * lanes) * acc), row)
+    results = 0
+    if not fields["DENSE"]:
+        results = (fields["TILE_W"] * inner + 4 * lanes) * max(dtypes.itemsize(types.y), key_item)
+        results += max(span, align(results)) if key_item else 0
+    fields |= {"LINE_BYTES": line, "AT_LINE": room.take(line + max(sums, results))}
 
 
 def _runs(view, roles, shape, axes, strides, x_name, keyed, signed):
