@@ -1,7 +1,7 @@
 """Bands over threads: how many, and on whose.
 
 A call is cut into parts, ranges of its work items, and whoever is free takes the next one: the caller from the front, and helpers of
-our own from the back, as memory that two cores go through side by side comes more slowly. The caller waits for the helpers that have joined in and for no others, so one that wakes late costs nothing.
+our own from the back, which large arrays take less time by. The caller waits for the helpers that have joined in and for no others, so one that wakes late costs nothing.
 It is the same machine code on the same items every time, and therefore the same bits.
 
 Why not Numba's threading layer. The end of an OpenMP region waits for the whole team. A team that sleeps is often woken on

@@ -14,7 +14,9 @@ from numbapool.windows import untouched
 
 ROW_BYTES = 32 * 1024  # a scratch row stays in the first-level cache
 QUEUE_BYTES = 2 << 20  # rows of a queue, written once and read once, may leave the second-level cache
-LONG_ROWS = 2 << 20  # bytes of a scratch row of long windows beside an inner axis, about half of it
+INNER_BYTES = (
+    2 << 20
+)  # of the elements that a window reaches over, with those beside them along an inner axis that are done with it
 ITEM_BYTES = 64 * 1024  # about what a work item reads
 SMALL_ROW = 512  # rows of fewer elements are done several planes at a time
 LINE = 64
@@ -151,7 +153,7 @@ def tiles(view, d, h, w, acc, lanes, item, queued, alone=False, by_rows=False, f
     tile_i = view.inner
     if tile_i * reach > budget:
         # Some lines of memory at least, unless windows are so long that no cache holds them; equal tiles.
-        some = max(min(256, LONG_ROWS // (acc * reach)), budget // reach, lanes)
+        some = max(min(256, INNER_BYTES // (acc * reach)), budget // reach, lanes)
         tile_i = min(tile_i, rounded_up(-(-tile_i // -(-tile_i // some)), lanes))
     tile_w, most = ((n * budget // tile_i - reach) // stride + 1 for n in (1, 2))
     # What neighbouring tiles share is read twice, from memory: rather a scratch row that leaves the first-level cache than more than an eighth of a tile.

@@ -181,7 +181,7 @@ def slides(reduction, types, channel, elements):
     # Where NaNs are left out, one that stands for no element lies at every edge.
     apt = reduction.selecting and channel is None and not tells_absent(reduction, elements)
     lanes = lanes_of(types, channel)
-    # A dozen vectors are in use at a time, of which few other registers hold two of 64 bytes.
+    # A dozen vectors are in use at a time: those of 128 bytes only where a register holds 64.
     held = lanes * dtypes.itemsize(types.acc) <= 64 or p.permutes_two(4)
     return apt and held and lanes >= 8 and lanes * dtypes.itemsize(types.y) >= 64  # whole lines of results
 
