@@ -9,7 +9,7 @@ from math import prod
 import numpy as np
 
 from numbapool import containers
-from numbapool.backends import plans
+from numbapool.backends import index_plans, plans
 
 SLAB_BYTES = 8 << 20  # of a foreign byte order, converted at a time
 
@@ -147,20 +147,8 @@ def result_dtype(request):
 
 def positions(request, places, out):
     """Indices in the plane of x from the numbers of taps; -1 for none."""
-    sizes = [request.x.shape[a] for a in request.axes]
-    plane = _key_steps(sizes)
-    offsets = np.zeros(1, np.int64)
-    base = np.zeros((1,) * out.ndim, np.int64)
-    for a, w, step in zip(request.axes, request.windows, plane, strict=True):
-        offsets = (offsets[:, None] + np.arange(w.most) * w.step * step).ravel()
-        _, stride, before = w.sliding  # bytes number the taps of windows that slide
-        begin = (np.arange(w.count) * stride - before) * step
-        base = base + begin.reshape([-1 if b == a else 1 for b in range(out.ndim)])
-    table = np.full(256, 0, np.int64)
-    table[: len(offsets)] = offsets
-    np.take(table, places, out=out, mode="clip")
-    out += base
-    out[places == 255] = -1
+    plan = index_plans.indexing(places.shape, places.strides, request.axes, request.windows, out.strides)
+    plan.run(places, out)
     return out
 
 
@@ -176,11 +164,3 @@ def empty(shape, order, dtype):
     if dtype is containers.bfloat16:  # of which NumPy makes 16-bit integers
         new = new.view(containers.BFloat16)
     return new if order == tuple(range(len(shape))) else new.transpose(np.argsort(order))
-
-
-def _key_steps(sizes):
-    """What one step along each axis adds to a row-major index."""
-    steps = [1]
-    for n in reversed(sizes[1:]):
-        steps.insert(0, steps[0] * n)
-    return steps

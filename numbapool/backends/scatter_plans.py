@@ -7,7 +7,7 @@ import functools
 import numpy as np
 
 from numbapool import dtypes
-from numbapool.backends import blocks
+from numbapool.backends import digits
 from numbapool.backends.blocks import (
     ALONG_BYTES,
     ITEM_BYTES,
@@ -79,7 +79,7 @@ def selecting(view, of, types, weights, key_item):
             return None
         begins = sum(np.ix_(*(np.arange(n) * s for n, s in zip(counts, strides, strict=True))))
         spots[: run * tile] = np.add.outer(begins.ravel(), np.arange(tile)).ravel()
-        places = _places(weights, [v.most for v in of], taps, lanes)
+        places = digits.table(weights, [v.most for v in of], taps, lanes, NOWHERE)
         fields |= {"PLACES_TABLE": address(places), "BASE": -np.sum(before)}
         fields |= {f"BASE_{role}": step for role, step in zip("DHW", strides, strict=True)}
         keep.append(places)
@@ -164,26 +164,3 @@ def _longest_run(w):
     span = (kernel - 1) * w.step
     longest = span // stride + 1 if span < (w.count - 1) * stride else 2 * LINE_ELEMENTS
     return longest if longest > 2 else 1  # to add twice costs no more than to join
-
-
-def _places(weights, sizes, steps, lanes):
-    """Where the taps of a window are (see `kernels/scatter.py`): `weights` are what those along D, H, W, of these `sizes`, add to its number, `steps` what they are apart."""
-    from numbapool.kernels import scatter
-
-    digits = sorted((int(k), int(step)) for k, n, step in zip(weights, sizes, steps, strict=True) if n > 1)
-    (_, worth), *rest = digits or [(1, 0)]
-    radix, low, below = [worth], 1, worth
-    for weight, worth in rest:
-        # number // weight counts this digit and those above: what it adds, less what its carry took.
-        radix += [-(-(1 << 16) // weight), worth - weight // low * below]
-        low, below = weight, worth
-    table = np.zeros(scatter.RADIX + 1 + lanes, np.int64)
-    table[: len(radix)] = radix
-    few = blocks.NATIVE and size_of(sizes) < 2 * lanes
-    table[scatter.RADIX] = few
-    if few:
-        taps = table[scatter.RADIX + 1 :].view(np.int32)
-        taps[:] = NOWHERE
-        for tap in np.ndindex(*sizes):
-            taps[np.dot(tap, weights)] = np.dot(tap, steps)
-    return table

@@ -8,6 +8,7 @@ from numbapool import dtypes, reductions
 from numbapool.kernels import taken
 from numbapool.kernels.bind import NO_TAP, beside, forward, functions, narrow
 from numbapool.kernels.vectors import (
+    INDEXED,
     lanes_of,
     narrow_lanes,
     phase_lanes,
@@ -85,30 +86,52 @@ def selecting(types):
     lanes = scatter_lanes(types)
     names = forward(reductions.AVG, types, lanes=lanes)
     copiers = {f"copy_{size}": p.copier(f"uint{8 * size}") for size in (1, 4, 8)}
-    return names | copiers | {n: getattr(p, n) for n in ("mul", "sub", "pick", "ties", "lesser_unsigned_bits", "without_16_bits", "run_sums", "run_sums_of_4", "run_ends", "trailing_zeros")} | {
+    used = {n: getattr(p, n) for n in ("sub", "run_sums", "run_sums_of_4", "run_ends", "trailing_zeros")}
+    return names | copiers | used | _spots(p, lanes) | {
         "TYPES": names["TYPES"] | p.named_vectors(lanes, spots="int32"),
-        "NO_TAP": NO_TAP,
         "COMPRESSES": p.compresses(4),
-        "PERMUTES": p.permutes(4),
-        "permute_spot": p.permuter("int32", "int32", lanes),
         "STAGE": stage(),
         "load_x_n": p.partial_loader(types.x, types.acc, lanes, 0),
-        "load_tap": p.loader("uint8", "int32", lanes),
-        "load_tap_n": p.partial_loader("uint8", "int32", lanes, NO_TAP),
         "load_index": p.loader("int32", "int32", lanes),
         "load_index_n": p.partial_loader("int32", "int32", lanes, -1),
         "load_wide_index": p.loader("int64", "int64", lanes),
         "load_wide_index_n": p.partial_loader("int64", "int64", lanes, -1),
-        "load_spot": p.loader("int32", "int32", lanes),
         "store_spot": p.storer("int32", "int32", lanes),
         "get_spot": p.getter("int32", "int64"),
-        "splat_spot": p.key_splatter("int32", lanes),
         "splat_wide": p.key_splatter("int64", lanes),
         "to_spot": p.caster("int64", "int32", lanes),
         "copy_x": p.copier(types.x),
-        "add": p.add,
         "put_y": p.putter(types.end, types.y),
     }  # fmt: skip
+
+
+def _spots(p, lanes):
+    """What elements and taps are found by: numbers of 32 bits, and of taps that are bytes in memory."""
+    names = ("add", "mul", "pick", "ties", "lesser_unsigned_bits", "without_16_bits")
+    return {n: getattr(p, n) for n in names} | {
+        "NO_TAP": NO_TAP,
+        "PERMUTES": p.permutes(4),
+        "permute_spot": p.permuter("int32", "int32", lanes),
+        "load_tap": p.loader("uint8", "int32", lanes),
+        "load_tap_n": p.partial_loader("uint8", "int32", lanes, NO_TAP),
+        "load_spot": p.loader("int32", "int32", lanes),
+        "splat_spot": p.key_splatter("int32", lanes),
+    }
+
+
+def indexing():
+    """Binding of the way from taps to indices."""
+    from numbapool.kernels import primitives as p
+
+    return _spots(p, INDEXED) | {
+        "TYPES": p.named_vectors(INDEXED, spots="int32"),
+        "LANES": INDEXED,
+        "word": p.word,
+        "set_word": p.set_word,
+        "get_tap": p.getter("uint8", "int64"),
+        "store_index": p.storer("int32", "int64", INDEXED),
+        "store_index_n": p.partial_storer("int32", "int64", INDEXED),
+    }
 
 
 def summing(types, factors):

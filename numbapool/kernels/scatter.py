@@ -10,11 +10,9 @@ runs of neighbours that belong to the same one, so that only the last of a run h
 # ruff: noqa: F403, F405 - free names are bound by the builder
 
 from numbapool.kernels.block import *
+from numbapool.kernels.digits import *
 
 TEMPLATE = True
-
-SPOT_SIZE = 4
-RADIX = 5  # words of digits; behind them the word whether all taps are in the table that follows
 
 
 def clipped(spot, table, base, behind) -> "same":
@@ -24,16 +22,12 @@ def clipped(spot, table, base, behind) -> "same":
 
 def spot_of_few(number, taps, table, base, behind) -> "same":
     """The sum that an output belongs to by the number of its tap, where a table in two vectors has all `taps`."""
-    at = lesser_unsigned_bits(number, splat_spot(2 * LANES - 1))
-    far = permute_spot(load_spot(taps), at, load_spot(taps + LANES * SPOT_SIZE))
-    return clipped(far, table, base, behind)
+    return clipped(far_of_few(number, taps), table, base, behind)
 
 
 def spot_of_tap(number, radix, table, base, behind) -> "same":
-    """The same of many taps: the digits of the number are those along W, H and D; `radix` has what each is worth, and what to multiply by for a quotient times 2^16."""
-    far = mul(number, splat_spot(word(radix, 0)))
-    far = add(far, mul(without_16_bits(mul(number, splat_spot(word(radix, 1)))), splat_spot(word(radix, 2))))
-    far = add(far, mul(without_16_bits(mul(number, splat_spot(word(radix, 3)))), splat_spot(word(radix, 4))))
+    """The same of many taps."""
+    far = far_of_tap(number, radix)
     return pick(ties(number, splat_spot(NO_TAP)), splat_spot(behind), clipped(far, table, base, behind))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from numbapool import dtypes
 
 ADDED = 64  # elements of float32 that are added in pairs until an eighth of them is left: three roundings
+INDEXED = 16  # windows whose indices are found at a time, in 32 bits
 PAIRS = ("float32", "float64")  # what accompanies a value is the other half of a pair, not a key
 
 
