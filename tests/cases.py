@@ -264,6 +264,23 @@ def array(shape, dtype="float32", kind="any", seed=0):
     return (rng.standard_normal(shape) * 2.0 ** rng.integers(-6, 6, shape)).astype(dtype)
 
 
+def forget_plans():
+    """Have all plans made anew, for what a test has changed."""
+    from numbapool import repeated
+    from numbapool.backends import gradient_plans, index_plans, plans
+
+    caches = (
+        plans._form,
+        plans.forward,
+        gradient_plans.summing,
+        gradient_plans.selecting,
+        index_plans.indexing,
+    )
+    for cache in caches:
+        cache.cache_clear()
+    repeated.forget()
+
+
 def same_bits(a, b):
     """Equal dtype, shape and bytes."""
     return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()

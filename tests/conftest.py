@@ -36,19 +36,14 @@ def pytest_collection_modifyitems(config, items):
 @pytest.fixture(autouse=True)
 def native(request):
     """Small planes and narrow windows have kernels of their own, and most tests are of such: half of the tests take them away, as machines that cannot permute and mask lanes do, so that the others are tried as well."""
-    from numbapool.backends import blocks, gradient_plans, index_plans, plans
+    from cases import forget_plans
+
+    from numbapool.backends import blocks
 
     def use(enabled):
         if blocks.NATIVE != enabled:
             blocks.NATIVE = enabled
-            for plan in (
-                plans._form,
-                plans.forward,
-                gradient_plans.summing,
-                gradient_plans.selecting,
-                index_plans.indexing,
-            ):
-                plan.cache_clear()
+            forget_plans()
 
     use(zlib.crc32(request.node.nodeid.encode()) % 2 == 0)
     return use

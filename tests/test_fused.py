@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from cases import array, same_bits
+from cases import array, forget_plans, same_bits
 
 import numbapool as nbp
 from numbapool.backends import narrow_plans, plans
@@ -18,11 +18,9 @@ def small_planes_too(native, monkeypatch):
     """They have another kernel, if they are not too tall for it."""
     native(True)
     monkeypatch.setattr(narrow_plans, "fits", lambda *a: False)
-    for plan in plans._form, plans.forward:
-        plan.cache_clear()
+    forget_plans()
     yield
-    for plan in plans._form, plans.forward:
-        plan.cache_clear()
+    forget_plans()
 
 
 def given(dtype, *shape):
@@ -152,11 +150,9 @@ def _rows_way(call, monkeypatch):
     """The same call where nothing beside x is found from addresses."""
     with monkeypatch.context() as patch:
         patch.setattr(plans, "_are_alike", lambda *a: False)
-        for plan in plans._form, plans.forward:
-            plan.cache_clear()
+        forget_plans()
         result = call()
-    for plan in plans._form, plans.forward:
-        plan.cache_clear()
+    forget_plans()
     return result
 
 

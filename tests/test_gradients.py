@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from cases import ALL, FLOATS, KERNEL_PATHS, OPS, Case, array, dtype_of, parametrize, same_bits
+from cases import ALL, FLOATS, KERNEL_PATHS, OPS, Case, array, dtype_of, forget_plans, parametrize, same_bits
 
 import numbapool as nbp
 from numbapool.backends import gradient_plans, narrow_plans, phase_plans, plans, run_plans
@@ -312,9 +312,9 @@ def test_all_ways_of_selecting_give_the_same_bits(dtype, native, monkeypatch):
             for without in (None, *never):
                 if without is not None:
                     patch.setattr(*without, lambda *args: False)
-                gradient_plans.selecting.cache_clear()
+                forget_plans()
                 results.append(pullback(dy))
         assert all(same_bits(other, results[0]) for other in results[1:])
-    gradient_plans.selecting.cache_clear()
+    forget_plans()
     ways = {k.name.split("_")[1] for k in build.kernels() if k.name.startswith("any_")}
     assert ways >= {"onehot", "chosen", "runs", "phases", "scatter"}

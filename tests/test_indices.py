@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from cases import array, same_bits
+from cases import array, forget_plans, same_bits
 
 import numbapool as nbp
 from numbapool.backends import index_plans
@@ -15,9 +15,9 @@ WINDOWS = [(2,), (2, 1), (3, 2, 1), (5, 1, 2), (4, 3), ((2, 7), (1, 3), (1, 3)),
 def line(request, monkeypatch):
     """Planes that are one line, rows that are, or parts of rows."""
     monkeypatch.setattr(index_plans, "LINE", request.param)
-    index_plans.indexing.cache_clear()
+    forget_plans()
     yield
-    index_plans.indexing.cache_clear()
+    forget_plans()
 
 
 @pytest.mark.parametrize("axes", [(-2, -1), (0, 1), (0, 2), (1, 0)])
@@ -74,11 +74,11 @@ def test_planes_of_more_elements_than_32_bits_count(monkeypatch):
     x = array((3, 12, 40), "float32", "ties")
     expected = nbp.max_pool2d(x, 3, 2, 1, return_indices=True)[1]
     monkeypatch.setattr(index_plans, "FAR", 1)
-    index_plans.indexing.cache_clear()
+    forget_plans()
     try:
         assert same_bits(nbp.max_pool2d(x, 3, 2, 1, return_indices=True)[1], expected)
     finally:
-        index_plans.indexing.cache_clear()
+        forget_plans()
 
 
 def test_same_with_any_number_of_threads():

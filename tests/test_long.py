@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from cases import array, same_bits, slow_but
+from cases import array, forget_plans, same_bits, slow_but
 
 import numbapool as nbp
 from numbapool import request, windows
-from numbapool.backends import gradient_plans, plans
+from numbapool.backends import plans
 from numbapool.kernels import build
 from numbapool.testing import check, check_vjp
 
@@ -72,8 +72,7 @@ def test_dtype(dtype):
 def test_two_and_three_axes(monkeypatch):
     """Windows of several rows and planes, elements that end anywhere, masks that are broadcast; short ones, as long ones would take the reference minutes."""
     monkeypatch.setattr(plans, "LONG", 32)
-    plans._form.cache_clear()
-    plans.forward.cache_clear()
+    forget_plans()
     try:
         for n, shape, kernel in ((2, (2, 5, 61), (3, 25)), (3, (2, 3, 4, 45), (2, 2, 19)), (1, (4, 30), 9)):
             x = holes(shape)
@@ -89,8 +88,7 @@ def test_two_and_three_axes(monkeypatch):
             check(f"lp_pool{n}d", x, 2.0, kernel, half)
             check("global_avg_pool", x, axes=tuple(range(1, len(shape))), where=some)
     finally:
-        plans._form.cache_clear()
-        plans.forward.cache_clear()
+        forget_plans()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "int16"])
@@ -168,17 +166,19 @@ def test_very_many_windows(monkeypatch):
 
     found = list(results())
     monkeypatch.setattr(windows, "MANY", 1 << 62)
-    caches = [windows.sliding, plans._form, plans.forward, gradient_plans.selecting, gradient_plans.summing]
-    for cached in (*caches, request._remembered):
+    caches = windows.sliding, request._remembered
+    for cached in caches:
         cached.cache_clear()
+    forget_plans()
     assert (
         windows.sliding(200_003, 2, 2, 0, 0, 1, False, True).table
         is windows.sliding(200_003, 2, 2, 0, 0, 1, False, True).lines
     )
     for one, other in zip(found, results(), strict=True):
         assert same_bits(one, other)
-    for cached in (*caches, request._remembered):
+    for cached in caches:
         cached.cache_clear()
+    forget_plans()
 
 
 def test_what_covers_an_element():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cases import array
+from cases import array, forget_plans
 
 import numbapool as nbp
 from numbapool.kernels import primitives
@@ -132,12 +132,11 @@ def test_planes_beside_each_other(run_python, dtypes):
 @permuting
 def test_runs_of_rows(native, monkeypatch):
     """Rows of results are described by what they have in common, however many there are."""
-    from numbapool.backends import gradient_plans, narrow_plans, plans
+    from numbapool.backends import narrow_plans
     from numbapool.kernels import narrow
 
     native(True)
-    for plan in plans._form, plans.forward, gradient_plans.summing:
-        plan.cache_clear()
+    forget_plans()
     seen = []
 
     def spy(*args, **options):

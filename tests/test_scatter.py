@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from cases import array, same_bits
+from cases import array, forget_plans, same_bits
 
 import numbapool as nbp
-from numbapool.backends import gradient_plans, narrow_plans, phase_plans, run_plans, scatter_plans
+from numbapool.backends import narrow_plans, phase_plans, run_plans, scatter_plans
 from numbapool.testing import check_vjp
 
 WAYS = [(narrow_plans, "fits_flat"), (narrow_plans, "fits"), (run_plans, "fits"), (phase_plans, "fits")]
@@ -19,9 +19,9 @@ def scattered(request, monkeypatch):
     if request.param == "many blocks":
         monkeypatch.setattr(scatter_plans, "BLOCK_BYTES", 256)
         monkeypatch.setattr(scatter_plans, "MOST_BLOCK_BYTES", 512)
-    gradient_plans.selecting.cache_clear()
+    forget_plans()
     yield
-    gradient_plans.selecting.cache_clear()
+    forget_plans()
 
 
 def check(name, shape, *window, dtype="float32", dy=lambda dy: dy, kind="ties", **options):
@@ -131,7 +131,7 @@ def test_taps_too_far_apart_for_their_bytes(scattered, monkeypatch):
     dy = np.rint(array(y.shape, seed=1))
     dx = pullback(dy)
     monkeypatch.setattr(scatter_plans, "NOWHERE", -100)
-    gradient_plans.selecting.cache_clear()
+    forget_plans()
     assert same_bits(pullback(dy), dx)
 
 

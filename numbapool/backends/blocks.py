@@ -100,9 +100,12 @@ class Room:
         return at
 
 
+_word_at, _HEAD = ctypes.c_ssize_t.from_address, object.__basicsize__
+
+
 def _address_read(array):
     """Where an array's first element lies: what C code finds behind the head of the object, as NumPy's binary interface has it."""
-    return ctypes.c_ssize_t.from_address(id(array) + object.__basicsize__).value
+    return _word_at(id(array) + _HEAD).value
 
 
 def _address_asked(array):

@@ -96,6 +96,7 @@ class Unpooling:
     kind: Any
 
     family = "unpool"
+    looks = True  # at indices
     restored = shape_out = None
 
     @property
