@@ -318,3 +318,16 @@ def test_all_ways_of_selecting_give_the_same_bits(dtype, native, monkeypatch):
     forget_plans()
     ways = {k.name.split("_")[1] for k in build.kernels() if k.name.startswith("any_")}
     assert ways >= {"onehot", "chosen", "runs", "phases", "scatter"}
+
+
+@pytest.mark.parametrize("axes", [(-2, -1), (0, 1), (1, 2)])
+def test_means_of_windows_longer_than_there_are_of_them(axes):
+    """Side by side, the transposed windows of few long ones are short."""
+    x = array((9, 11, 8))
+    sizes = [x.shape[a] for a in axes]
+    for away in (0, 0), (0, 3), (2, 0), (1, 1), (4, 3), (6, 6):
+        kernel = tuple(max(n - a, 1) for n, a in zip(sizes, away, strict=True))
+        for options in {}, {"count_include_pad": False}:
+            for args in (kernel, 1), (kernel, 1, tuple(k // 2 for k in kernel)), (kernel,):
+                dy = array(nbp.avg_pool2d(x, *args, axes=axes, **options).shape, seed=1)
+                check_vjp("avg_pool2d", x, args, {"axes": axes, **options}, dy)

@@ -33,6 +33,8 @@ from numbapool.layout import canonical
 from numbapool.reductions import ALL, AVG, Elements, Types
 from numbapool.windows import Windows
 
+FEW = 32  # windows that cover an element, which are read one by one
+
 
 def _backward_view(shape, strides, axes, windows, dy_strides, beside=(), ordered=False):
     view = canonical(shape, axes, [strides, dy_strides, *beside], ordered)
@@ -90,7 +92,7 @@ def summing(
         constant = (
             divisor if divisor is not None else extents or 1
         )  # windows without an element have no gradient
-    if even and not factors and all(w.regular and w.regular[1] == 1 for w in windows):
+    if even and not factors and _slide_by_one(windows):
         dy_shape = tuple(
             dict(zip(axes, (w.count for w in windows), strict=True)).get(a, n) for a, n in enumerate(shape)
         )
@@ -148,6 +150,13 @@ def summing(
     return assemble(
         kernel, fields, [tables, tw, divisors, last, view.tables], count_items(fields, view), room, nbytes
     )
+
+
+def _slide_by_one(windows):
+    """Whether windows start at neighbours, and are no longer than there are of them, or an element is covered by many: else those that cover one are soon read."""
+    if not all(w.regular and w.regular[1] == 1 for w in windows):
+        return False
+    return all(w.count >= w.most for w in windows) or size_of([min(w.count, w.most) for w in windows]) > FEW
 
 
 @lru_cache(maxsize=512)
