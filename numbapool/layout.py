@@ -99,3 +99,9 @@ def without_columns(view):
         (g, *((sh, sw) if forward else (sw, sh)), view.inner * si, si) for g, _, sh, sw, si in view.steps
     ]
     return Canonical((min(h, w), max(h, w), -1), view.inner, view.outer, steps, view.tables)
+
+
+def inner_as_columns(view):
+    """The same with the inner axis as W, so that no axis is inner: a row of results is all of it, for one window along D and one along H."""
+    steps: list[tuple[int, ...]] = [(*at[:3], at[4], 0) for at in without_columns(view).steps]
+    return replace(without_columns(view), inner=1, steps=steps)

@@ -249,3 +249,40 @@ def test_masks_of_many_columns():
         for op, args in (("max", (3, 2, 1)), ("avg", (2,)), ("sum", (5, 1, 2))):
             check(f"{op}_pool2d", x, *args, where=there)
             check(f"{op}_pool2d", x[..., 17:], *args, where=there[:, 17:])
+
+
+@pytest.mark.parametrize("dtype", ["f4", "u1", "f2", "f8", "i8"])
+def test_windows_side_by_side_beside_an_inner_axis(dtype, monkeypatch):
+    """Their columns are merged as rows are, of inner elements that are whole vectors or not; the signs of zeros among them."""
+    apart = []
+    plain = plans.inner_as_columns
+    monkeypatch.setattr(plans, "inner_as_columns", lambda view: apart.append(1) or plain(view))
+    least = plans.INNER_BYTES // np.dtype(dtype).itemsize
+    windows = [(2,), (3,), ((1, 2),), (2, 3), ((3, 2), (1, 2)), ((2, 3), (3, 4)), (2, 2, 1, 1, True), (3, 3, 1, 1, True), (2, 2, (0, 1))]  # fmt: skip
+    for inner in least, least + 1, 2 * least + 7, 5 * least - 3:
+        x = given(dtype, 2, 11, 13, inner)
+        for window in windows:
+            check("max_pool2d", x, *window, axes=(1, 2))
+            check("min_pool2d", x, *window, axes=(2, 1))
+            check("avg_pool2d", x, *window[:3], axes=(1, 2))
+        check("max_pool1d", x, 3, axes=1)
+    assert len(apart) >= 4 * 2 * len(windows)
+    x = given(dtype, 11, 13, 5, 3 * least)
+    for window in windows:
+        check("max_pool2d", x, *window, axes=(0, 2))
+        check("max_pool2d", x[:, :, :, ::2], *window, axes=(0, 1))
+        out = np.zeros((2 * x.shape[0], *x.shape[1:]), x.dtype)[::2]
+        y = check("max_pool2d", x, *window, axes=(1, 2))
+        out = out[: y.shape[0], : y.shape[1], : y.shape[2]]
+        assert same_bits(nbp.max_pool2d(x, *window, axes=(1, 2), out=out), y)
+
+
+def test_zeros_of_both_signs_side_by_side():
+    x = np.zeros((9, 8, 130), np.float32)
+    x[::2, 1::2, ::3] = -0.0
+    x[1, :, 5], x[3, 3, 7], x[4, 4, 9] = np.nan, np.inf, -np.inf
+    for window in (2,), (3,), ((1, 2),), ((2, 3), (1, 3)):
+        check("max_pool2d", x, *window, axes=(0, 1))
+        check("min_pool2d", x, *window, axes=(0, 1))
+        check("max_pool2d", x, *window, axes=(0, 1), nan_policy="omit")
+        check("max_pool2d", x, *window, axes=(0, 1), return_indices=True)

@@ -164,8 +164,7 @@ def _selecting(request):
     if request.indices:
         indices = request.out[1]
         if keys.dtype == np.uint8:
-            new = empty(y.shape, result_layout(request.x.shape, request.x.strides), np.int64)
-            indices = cpu.positions(request, keys, new if indices is None else indices)
+            indices = cpu.positions(request, keys, indices)
         else:
             indices = keys.astype(np.int64, "K")
     if keys.dtype == np.int64 and any(w.count > 1 for w in request.windows):  # one window a plane has few
@@ -183,7 +182,7 @@ def _selecting(request):
         chosen = keys
         plan = made("places" if keys.dtype == np.uint8 else "positions", keys.strides, keys.itemsize)
         if plan is None:  # windows that reach over billions of elements
-            chosen = cpu.positions(request, keys, np.empty(keys.shape, np.int64))
+            chosen = cpu.positions(request, keys)
             plan = made("positions", chosen.strides, chosen.itemsize)
         plan.run(dy, dx, K=chosen)
         if request.reduction.power is not None:  # of a magnitude

@@ -257,8 +257,8 @@ def look_ahead(fields, view, **nbytes):
         fields[f"AHEAD_{letter}"] = rounded_up(ahead, LINE)
 
 
-def set_rows_asked_for(fields, view, roles, item, nbytes):
-    """What the cache is asked for while rows of x, an array of `nbytes`, are read.
+def set_rows_asked_for(fields, view, roles, item, nbytes, near=CACHE_BYTES):
+    """What the cache is asked for while rows of x, an array of `nbytes`, are read, if these are more than `near`.
 
     Before rows so short that the hardware does not foresee the next: as many bytes as are new to the windows of a row of results, some way behind them.
     As long rows are read, vector by vector: what lies a little further on in those that are new (along three axes, in all), and at their ends in the next ones.
@@ -266,7 +266,7 @@ def set_rows_asked_for(fields, view, roles, item, nbytes):
     d, h, w = roles
     step, row = fields["X_H"], w.size * view.inner * item
     read = h.pace <= 2 * h.most  # else most rows are read by no window
-    if h.step > 1 or not read or nbytes <= CACHE_BYTES:
+    if h.step > 1 or not read or nbytes <= near:
         return
     if abs(step) > SHORT_ROW and fields["PACKED"]:
         ahead, windows = ALONG_BYTES, 1

@@ -173,7 +173,7 @@ def forward(request, key, samples=None):
     if plan.run(x, y, given, K=saved, M=mask, V=weights, P=tables):
         made(signs=True).run(x, y, given, M=mask, V=weights, P=tables)
     if key == "positions" and kind == "places":
-        saved = positions(request, saved, empty(shape, order, np.int64) if keys is None else keys)
+        saved = positions(request, saved, keys)
     return y, saved
 
 
@@ -196,8 +196,10 @@ def result_dtype(request):
     return dtype if dtype.isnative else dtype.newbyteorder("=")
 
 
-def positions(request, places, out):
+def positions(request, places, out=None):
     """Indices in the plane of x from the numbers of taps; -1 for none."""
+    if out is None:
+        out = empty(places.shape, result_layout(request.x.shape, request.x.strides), np.int64)
     plan = index_plans.indexing(places.shape, places.strides, request.axes, request.windows, out.strides)
     plan.run(places, out)
     return out

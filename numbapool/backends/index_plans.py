@@ -65,6 +65,7 @@ def indexing(shape, strides, axes, windows, y_strides):
         "BLOCK_H": block_h, "BLOCKS_H": -(-h.count // block_h), "BASE": -sum(before), "LINES": address(far), "PLACES_TABLE": address(numbers),
     }  # fmt: skip
     set_strides(fields, view, "XY", 1, {})
+    nbytes = size_of([len(view.tables[0]), view.outer, *counts, view.inner]) * INDEX
     fields["DENSE"] = dense
     fields |= {f"BASE_{role}": step for role, step in zip("DHW", strides_of, strict=True)}
     spots = np.zeros(0, np.int32)
@@ -72,7 +73,11 @@ def indexing(shape, strides, axes, windows, y_strides):
         spots = np.zeros(first.size * tile_i + lanes, np.int32)  # the last vector goes beyond the line
         spots[: first.size * tile_i] = np.repeat(first.ravel(), tile_i)
     fields["SPOTS"] = address(spots)
-    nbytes = size_of([len(view.tables[0]), view.outer, *counts, view.inner]) * (1 + INDEX)
     return assemble(
-        kernel, fields, [spots, numbers, far, view.tables], count_items(fields, view), Room(), nbytes
+        kernel,
+        fields,
+        [spots, numbers, far, view.tables],
+        count_items(fields, view),
+        Room(),
+        nbytes + nbytes // INDEX,
     )

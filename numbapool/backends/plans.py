@@ -35,9 +35,9 @@ from numbapool.backends.blocks import (
     with_column,
 )
 from numbapool.kernels import block, build, vectors
-from numbapool.layout import Canonical, canonical, without_columns
+from numbapool.layout import Canonical, canonical, inner_as_columns, without_columns
 from numbapool.reductions import ALL, Types
-from numbapool.windows import MANY, Windows
+from numbapool.windows import MANY, Windows, untouched
 
 TALL = 8  # rows from which overlapping windows go through the queue
 WINDOWS_A_PART = 8  # one below the other, in which parts that a queue begins with do not count
@@ -47,6 +47,9 @@ HALF_ROUNDINGS = 512  # the same where x is a half, whose own rounding is 2^13 t
 MOST_PLACES = 254  # taps that a byte can number, with one value left for none
 MOST_LISTED = 4096  # rows of a window that are read one after the other
 WHOLE_RUN = 16  # neighbours from which planes with one window are read as a whole
+INNER_BYTES = 256  # of inner elements, beside which windows that lie side by side are merged in registers
+INNER_CACHE_BYTES = 16 << 20  # from which on what they read is asked for
+MOST_APART = 9  # elements of such windows: more are too many streams of memory
 LONG = 256  # bytes from which rows of windows are read one by one, rather than from a scratch row: four vectors, for sums 64 elements; half if a window has but one
 OFTEN = 4  # times that they may read an element, if they are as many times as long
 SOMEWHAT = 9 / 8  # the same of any
@@ -97,6 +100,17 @@ def _form(
     if view.inner > 1 and w.count == 1 and h.most * w.most <= MOST_LISTED and view.axes[0] == -1:
         view = without_columns(view)
         d, h, w = roles(view, axes, windows)
+    items = [
+        dtypes.itemsize(n)
+        for n in (x_name, reduction.types(x_name, y_name, False, bool(elements.weights)).y)
+        if n
+    ]
+    if _are_apart(view, (d, h, w), items, MOST_APART if reduction.selecting else ROUNDINGS + 1) and not (
+        beside or key or apart or signs or reduction.power is not None
+    ):
+        turned = inner_as_columns(view)
+        d, h, _ = roles(turned, axes, windows)
+        view, w = turned, untouched(view.inner)
     queued = h.step == 1 and h.most >= TALL and h.overlap and h.most > 3 * h.pace
     narrow, broad = (reduction.types(x_name, y_name, wide, bool(elements.weights)) for wide in (False, True))
     half = dtypes.is_half(x_name)  # whose own rounding hides those of many float32
@@ -132,6 +146,25 @@ def _form(
     return _Form(view, (d, h, w), queued, keyed, paired, channel, types, template, runs)
 
 
+def _are_apart(view, roles, items, most):
+    """Whether windows of at most so many elements lie side by side along W, beside enough inner elements to merge their columns as rows are, in registers."""
+    from numbapool.kernels import primitives
+
+    _, h, w = roles
+    return (
+        blocks.NATIVE
+        and view.axes[0] == -1
+        and view.inner * items[0] >= INNER_BYTES
+        and w.count > 1
+        and w.pace >= w.most
+        and w.regular
+        and min(h.least, w.least) > 0
+        and h.most * w.most <= most
+        and all(at[4] == item for at, item in zip(view.steps, items, strict=False))
+        and all(primitives.masks(item) for item in items)
+    )
+
+
 def _are_fused(view, roles, items):
     """Whether windows along W are among those that are merged in registers; `items` are the sizes of elements of x and of the results."""
     from numbapool.kernels import primitives
@@ -142,7 +175,7 @@ def _are_fused(view, roles, items):
     return (
         blocks.NATIVE
         and view.inner == 1
-        and kernel in {1: (2, 3, 5, 7), 2: (2, 3)}.get(stride, ())
+        and (kernel in {1: (2, 3, 5, 7), 2: (2, 3)}.get(stride, ()) or (view.axes[2] < 0 and w.size > 1))
         and before <= (kernel - 1) // 2
         and (w.step, w.up[0]) == (1, 1)
         and min(d.least, h.least) > 0
@@ -302,7 +335,9 @@ def forward(
     if queued and nbytes > CACHE_BYTES:
         fields["NEXT_X"] = fields["X_H"]
     elif not queued and (not beside or form.template == "fused"):
-        set_rows_asked_for(fields, view, (d, h, w), x_item, nbytes)
+        # Long runs of memory, with windows in the order of it: from a near cache the hardware foresees them as well.
+        near = CACHE_BYTES if form.template != "fused" or view.axes[2] >= 0 else INNER_CACHE_BYTES
+        set_rows_asked_for(fields, view, (d, h, w), x_item, nbytes, near)
 
     tables = [d.table, h.table]
     weights = key_steps(

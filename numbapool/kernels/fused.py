@@ -81,6 +81,19 @@ def one_apart(args, taps, count, source, columns, last, y, keys, n, window, key,
     return least
 
 
+def alone(args, taps, count, source, y, keys, n, rows, divisors) -> "acc":
+    """A row of n windows of one column: the elements of an inner axis, whose windows' columns are merged as rows are."""
+    a, b, c = source + word(taps, 0), source + word(taps, 2), source + word(taps, 4)
+    least, past, asks = nothing(), goes_past(args, y), word(args, ALONG)
+    for i in range(0, n, LANES):
+        if asks:
+            ask_for_new(args, taps, count, source, i, n)
+        acc = merged_most(taps, count, source, a, b, c, i * X_SIZE, n - i)
+        least = noticed(least, acc)
+        put(past, y, keys, i, n, acc, divisor_from(rows, divisors + i * D_SIZE))
+    return least
+
+
 def merged_twice(taps, count, source, a, b, c, below, at, n) -> "inline_accs_2":
     """The rows of a vector of columns, and those from the second on with the one `below`; at most n columns."""
     if not IDEMPOTENT:
@@ -298,7 +311,9 @@ def rows_of(args, taps, source, early, columns, groups, od, oh, last, y, keys, o
                     least = noticed(least, below)
                     done = 2 + 0 * n
                 else:
-                    if stride == 2:
+                    if window == 1:
+                        least = alone(args, taps, count, middle, to, to_keys, out_columns, rows, divisors)
+                    elif stride == 2:
                         least = two_apart(
                             args, taps, count, middle, left, before, to, to_keys, out_columns, window, key, rows, divisors
                         )  # fmt: skip

@@ -57,10 +57,8 @@ def band(args, slot, first_item, last_item):
         c = (t - rest * word(args, TILES_I)) * word(args, TILE_I)
         entry = rest // word(args, GROUPS)
         g = (rest - entry * word(args, GROUPS)) * word(args, GROUP)
-        rows, columns = (
-            min(word(args, BLOCK_H), word(args, OUT_H) - oh),
-            min(word(args, TILE_W), word(args, OUT_W) - o),
-        )
+        rows = min(word(args, BLOCK_H), word(args, OUT_H) - oh)
+        columns = min(word(args, TILE_W), word(args, OUT_W) - o)
         inner = min(word(args, TILE_I), word(args, INNER) - c)
         base = word(args, BASE) + od * word(args, BASE_D) + oh * word(args, BASE_H) + o * word(args, BASE_W)
         places = word(args, X) + word(word(args, X_TABLE), entry) + g * word(args, X_G) + od * word(args, X_D)
@@ -69,7 +67,8 @@ def band(args, slot, first_item, last_item):
         y += oh * word(args, Y_H) + o * word(args, Y_W) + c * word(args, Y_I)
         for _ in range(min(word(args, GROUP), word(args, OUTER) - g)):
             if word(args, DENSE):
-                put_line(places, y, rows * columns * inner, word(args, PLACES_TABLE), word(args, SPOTS), base)
+                n = rows * columns * inner
+                put_line(places, y, n, word(args, PLACES_TABLE), word(args, SPOTS), base)
             else:
                 for h in range(rows):
                     source, to = places + h * word(args, X_H), y + h * word(args, Y_H)
