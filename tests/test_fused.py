@@ -258,16 +258,16 @@ def test_windows_side_by_side_beside_an_inner_axis(dtype, monkeypatch):
     plain = plans.inner_as_columns
     monkeypatch.setattr(plans, "inner_as_columns", lambda view: apart.append(1) or plain(view))
     least = plans.INNER_BYTES // np.dtype(dtype).itemsize
-    windows = [(2,), (3,), ((1, 2),), (2, 3), ((3, 2), (1, 2)), ((2, 3), (3, 4)), (2, 2, 1, 1, True), (3, 3, 1, 1, True), (2, 2, (0, 1))]  # fmt: skip
+    windows = [(2,), (3,), ((1, 2),), (2, 3), ((3, 2), (1, 2)), ((2, 3), (3, 4)), (4,), ((3, 4), 4), ((5, 3),), ((7, 2),), ((13, 1), 1), ((11, 1), 1), (2, 2, 1, 1, True), (3, 3, 1, 1, True), (2, 2, (0, 1))]  # fmt: skip
     for inner in least, least + 1, 2 * least + 7, 5 * least - 3:
-        x = given(dtype, 2, 11, 13, inner)
+        x = given(dtype, 2, 14, 13, inner)
         for window in windows:
             check("max_pool2d", x, *window, axes=(1, 2))
             check("min_pool2d", x, *window, axes=(2, 1))
             check("avg_pool2d", x, *window[:3], axes=(1, 2))
         check("max_pool1d", x, 3, axes=1)
     assert len(apart) >= 4 * 2 * len(windows)
-    x = given(dtype, 11, 13, 5, 3 * least)
+    x = given(dtype, 14, 13, 14, 3 * least)
     for window in windows:
         check("max_pool2d", x, *window, axes=(0, 2))
         check("max_pool2d", x[:, :, :, ::2], *window, axes=(0, 1))

@@ -20,6 +20,10 @@ CALLS = [
     ("adaptive_avg_pool2d", (3,), {}),
     ("adaptive_max_pool2d", ((2, None),), {}),
     ("global_avg_pool", (), {}),
+    ("max_pool2d", (3, 2, 1), {"return_indices": True}),
+    ("min_pool2d", (9, 2, 1), {"return_indices": True, "axes": (2, 1)}),
+    ("adaptive_max_pool2d", (3,), {"return_indices": True}),
+    ("global_max_pool", (), {"keepdims": False, "return_indices": True}),
     ("global_max_pool", (), {"keepdims": False, "axes": (0, 2)}),
 ]
 
@@ -43,10 +47,14 @@ def test_same_as_the_first(name, args, options, order, checks):
         x = array((5, 12, 9), "float32", "ties", seed=seed)
         x = {"C": x, "F": np.asfortranarray(x), "strided": np.repeat(x, 2, axis=1)[:, ::2]}[order]
         y = check(name, x, *args, **options)
-        out = np.empty_like(y)
-        assert fn(x, *args, **options, out=out) is out and same_bits(out, y)
-        assert y.strides == fn(x, *args, **options).strides
-    assert len(checks) == 2  # one without and one with out
+        results = y if isinstance(y, tuple) else (y,)
+        if len(results) == 1:
+            out = np.empty_like(y)
+            assert fn(x, *args, **options, out=out) is out and same_bits(out, y)
+        again = fn(x, *args, **options)
+        for one, other in zip(results, again if isinstance(again, tuple) else (again,), strict=True):
+            assert one.strides == other.strides and same_bits(one, other)
+    assert len(checks) == 3 - len(results)  # one without and one with out
 
 
 def test_what_is_another_call():

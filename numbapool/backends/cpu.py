@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache, partial
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -21,25 +22,47 @@ def run(request):
     return (y, keys) if request.indices else y
 
 
-class Repeated:
-    """What is left to do for calls like an earlier one: allocate or look at `out`, and run its plan."""
+class _New:
+    """New arrays of one shape, order of axes and dtype."""
 
-    def __init__(self, request, y, plan, signed):
-        self.plan, self.signed, self.dtype = plan, signed, y.dtype
-        order = result_layout(request.x.shape, request.x.strides)
-        self.shape, self.axes = tuple(y.shape[a] for a in order), None
+    def __init__(self, shape, order, dtype):
+        self.shape, self.dtype, self.axes = tuple(shape[a] for a in order), dtype, None
         if order != tuple(range(len(order))):
             self.axes = tuple(np.argsort(order).tolist())
-        self.shape_out = request.shape_out
+
+    def __call__(self):
+        new = np.empty(self.shape, self.dtype)
+        return new if self.axes is None else new.transpose(self.axes)
+
+
+class Repeated:
+    """What is left to do for calls like an earlier one: allocate or look at `out`, and run its plans."""
+
+    def __init__(self, request, y):
+        order = result_layout(request.x.shape, request.x.strides)
+        self.y, self.shape_out = _New(y.shape, order, y.dtype), request.shape_out
+        kind = keys = None
+        self.keys: Any = None
+        self.indices: Any = None
+        if request.indices:
+            kind = plans.key_kind(request.windows)
+            self.keys = _New(y.shape, order, np.uint8 if kind == "places" else np.int64)
+            keys = self.keys()
+            if kind == "places":
+                self.indices = _New(y.shape, order, np.int64)
+                self.indexing = _indexing(request, keys, self.indices())
+        made = _plan_of(request, y, kind, keys)
+        self.plan, self.signed = made(), partial(made, signs=True)
         # Where the bytes of x and y lie from their first elements on.
         self.x_from, self.x_to = _extent(request.x)
         self.y_from, self.y_to = _extent(y)
 
     def __call__(self, x, out):
         """The result; None where x and `out` need a closer look."""
+        if self.keys is not None:
+            return self._with_indices(x) if out is None else None
         if out is None:
-            y = np.empty(self.shape, self.dtype)
-            y = y if self.axes is None else y.transpose(self.axes)
+            y = self.y()
         else:
             y, apart = out, address(out) - address(x)
             if not y.flags.writeable or (self.y_from + apart < self.x_to and self.x_from < self.y_to + apart):
@@ -47,6 +70,16 @@ class Repeated:
         if self.plan.run(x, y, out is not None):
             self.signed().run(x, y, out is not None)
         return y if out is not None or self.shape_out is None else y.reshape(self.shape_out)
+
+    def _with_indices(self, x):
+        y, indices = self.y(), self.keys()
+        self.plan.run(x, y, K=indices)
+        if self.indices is not None:
+            places, indices = indices, self.indices()
+            self.indexing.run(places, indices)
+        if self.shape_out is not None:
+            y, indices = y.reshape(self.shape_out), indices.reshape(self.shape_out)
+        return y, indices
 
 
 def _extent(array):
@@ -57,12 +90,12 @@ def _extent(array):
 
 def repeated(request, x, result):
     """What calls like this one, of an array like x, do; None where that does not follow from their arguments alone."""
-    plain = request.kind is None and request.planes is None and not request.indices
+    y = result[0] if request.indices else result
+    plain = request.kind is None and request.planes is None
     plain = plain and request.presence.where is None and request.presence.weights is None
-    if not (plain and request.x.dtype.isnative and result.size and address(request.x) == address(x)):
-        return None
-    made = _plan_of(request, result)
-    return Repeated(request, result, made(), partial(made, signs=True))
+    if plain and request.x.dtype.isnative and y.size and address(request.x) == address(x):
+        return Repeated(request, y)
+    return None
 
 
 def _plan_of(request, y, kind=None, saved=None, beside=()):
@@ -200,9 +233,12 @@ def positions(request, places, out=None):
     """Indices in the plane of x from the numbers of taps; -1 for none."""
     if out is None:
         out = empty(places.shape, result_layout(request.x.shape, request.x.strides), np.int64)
-    plan = index_plans.indexing(places.shape, places.strides, request.axes, request.windows, out.strides)
-    plan.run(places, out)
+    _indexing(request, places, out).run(places, out)
     return out
+
+
+def _indexing(request, places, indices):
+    return index_plans.indexing(places.shape, places.strides, request.axes, request.windows, indices.strides)
 
 
 @lru_cache(maxsize=512)

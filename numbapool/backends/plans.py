@@ -50,6 +50,7 @@ WHOLE_RUN = 16  # neighbours from which planes with one window are read as a who
 INNER_BYTES = 256  # of inner elements, beside which windows that lie side by side are merged in registers
 INNER_CACHE_BYTES = 16 << 20  # from which on what they read is asked for
 MOST_APART = 9  # elements of such windows: more are too many streams of memory
+MOST_ADDED = 16  # the same of sums, which float32 would not do otherwise: a tree of four roundings in a row
 LONG = 256  # bytes from which rows of windows are read one by one, rather than from a scratch row: four vectors, for sums 64 elements; half if a window has but one
 OFTEN = 4  # times that they may read an element, if they are as many times as long
 SOMEWHAT = 9 / 8  # the same of any
@@ -100,21 +101,17 @@ def _form(
     if view.inner > 1 and w.count == 1 and h.most * w.most <= MOST_LISTED and view.axes[0] == -1:
         view = without_columns(view)
         d, h, w = roles(view, axes, windows)
-    items = [
-        dtypes.itemsize(n)
-        for n in (x_name, reduction.types(x_name, y_name, False, bool(elements.weights)).y)
-        if n
-    ]
-    if _are_apart(view, (d, h, w), items, MOST_APART if reduction.selecting else ROUNDINGS + 1) and not (
-        beside or key or apart or signs or reduction.power is not None
-    ):
-        turned = inner_as_columns(view)
-        d, h, _ = roles(turned, axes, windows)
-        view, w = turned, untouched(view.inner)
+    side_by_side = not (beside or key or apart or signs or reduction.power is not None) and _are_apart(
+        reduction, view, (d, h, w), x_name, y_name, elements
+    )
+    if side_by_side:
+        w, view = untouched(view.inner), inner_as_columns(view)
+        d, h, _ = roles(view, axes, windows)
     queued = h.step == 1 and h.most >= TALL and h.overlap and h.most > 3 * h.pace
     narrow, broad = (reduction.types(x_name, y_name, wide, bool(elements.weights)) for wide in (False, True))
     half = dtypes.is_half(x_name)  # whose own rounding hides those of many float32
-    precise = narrow != broad and d.most * h.most + w.most - 2 > (HALF_ROUNDINGS if half else ROUNDINGS)
+    roundings = 0 if side_by_side else d.most * h.most + w.most - 2  # those have few
+    precise = narrow != broad and roundings > (HALF_ROUNDINGS if half else ROUNDINGS)
     keyed = None if key == "weights" else key
     if not key and reduction.selecting and (reduction.power or signs):
         keyed = key_kind(windows)
@@ -146,11 +143,13 @@ def _form(
     return _Form(view, (d, h, w), queued, keyed, paired, channel, types, template, runs)
 
 
-def _are_apart(view, roles, items, most):
-    """Whether windows of at most so many elements lie side by side along W, beside enough inner elements to merge their columns as rows are, in registers."""
+def _are_apart(reduction, view, roles, x_name, y_name, elements):
+    """Whether small windows lie side by side along W, beside enough inner elements to merge their columns as rows are, in registers."""
     from numbapool.kernels import primitives
 
     _, h, w = roles
+    items = [dtypes.itemsize(n) for n in (x_name, reduction.types(x_name, y_name, False).y)]
+    most = MOST_APART if reduction.selecting else ROUNDINGS + 1 if elements else MOST_ADDED
     return (
         blocks.NATIVE
         and view.axes[0] == -1

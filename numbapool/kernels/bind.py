@@ -228,6 +228,7 @@ def fused(reduction, types, channel=None, saves=False, elements=reductions.ALL):
         "ALIKE": bool(elements.beside),
         "begin_plane": names.get("begin_plane", taken.ignore_plane),
         "TWO_ROWS": not (channel or elements.beside),
+        "TREES": reduction.merge == "add" and not (channel or elements),
         "load_line": p.loader(*line),
         "store_line": p.storer(*line),
         "store_line_past": p.past_storer(*line, 64),
