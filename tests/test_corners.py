@@ -4,9 +4,10 @@ import threading
 
 import numpy as np
 import pytest
+from cases import array
 
 import numbapool as nbp
-from numbapool.testing import assert_matches, reference
+from numbapool.testing import assert_matches, check, reference
 
 
 @pytest.mark.parametrize("shape", [(3, 4, 1), (4, 4, 1), (8, 50, 1)])
@@ -105,3 +106,18 @@ def test_interleaved_results():
         np.arange(10.0), 2, return_indices=True, out=(both[:, 0], both[:, 1].view("i8"))
     )
     assert np.array_equal(y, [1, 3, 5, 7, 9]) and np.array_equal(indices, [1, 3, 5, 7, 9])
+
+
+@pytest.mark.parametrize("channels", [16, 32, 40, 64, 130, 300, 513])
+def test_many_rows_with_channels_last(channels):
+    """Planes with one window whose rows are read side by side, one after the other or four by four; more rows than are listed."""
+    for plane in (7, 9), (40, 33), (70, 61):
+        x = array((3, *plane, channels), "float32")
+        for op in ("max", "avg", "sum"):
+            check(f"global_{op}_pool", x, axes=(1, 2))
+        check("global_sum_pool", x, axes=(1, 2), dtype="float64")
+        x[0, 3, 5, 7], x[1, 2, :, 9], x[2] = np.nan, np.inf, -0.0
+        check("global_max_pool", x, axes=(1, 2), return_indices=True)
+        check("global_min_pool", x, axes=(1, 2))
+        check("max_pool2d", x, (5, plane[1]), axes=(1, 2))
+    check("global_avg_pool", array((2, 300, 250, 4), "float32"), axes=(1, 2))

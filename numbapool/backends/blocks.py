@@ -27,6 +27,7 @@ KEPT_BYTES = 1 << 20  # of scratch memory, from one call of a thread to its next
 NATIVE = True  # whether lanes are permuted and masked, where the machine can
 SHORT_ROW = 1024  # bytes: the hardware does not foresee the next in time
 STREAM = 1024  # bytes from one row to the next, in windows without columns, from which on they are read one after the other
+STREAM_OF_FOURS = 2048  # the same from which on they are read four by four: nearer ones, in one page of memory, are not foreseen
 STAGED_ROW = 8 * 1024  # bytes of rows that are gathered before they are stored past the caches
 LONG_ROW = 2048  # bytes: a line that is stored in two parts does not count
 FEW = 4  # neighbours along an inner axis; more are read as whole vectors, which it does foresee
@@ -183,6 +184,8 @@ def tiles(view, d, h, w, acc, lanes, item, queued, alone=False, by_rows=False, f
         # Memory is then read in order, which is worth up to twice the passes.
         if by_rows and _passes(h.runs, SMALL_ROW // pitch) <= 2 * h.count / group:
             group, rows = 1, min(SMALL_ROW // pitch, int(h.runs.max()))
+        if d.count * h.count == 1:  # large planes are work enough, one by one
+            group = min(group, max(4 * ITEM_BYTES // (d.size * h.size * pitch * item), 1))
     scratch_rows = 0 if fused else max(group, rows)
     step_h = h.pace
     row = min(needed, w.size * w.up[0]) * tile_i * item * group * step_h * max(d.most, 1)
@@ -355,14 +358,23 @@ def packed(fields, view, letter):
     return fields["TILE_I"] == view.inner and fields[f"{letter}_W"] == fields[f"{letter}_I"] * view.inner
 
 
-def set_strides(fields, view, letters, x_item, sizes):
-    """The strides of every array; `letters` names them in the order of the view."""
+def _streams(step, rows):
+    """How the rows of a window without columns, so many bytes apart, are read: 0 side by side, 1 one after the other, 2 four by four where that saves work.
+
+    They are often many: too many to be foreseen side by side, or more than the first-level cache holds, and then every vector of columns would read all of their lines again; but rows of few vectors wait for the sums of the row before.
+    """
+    if step < STREAM and (step <= 2 * LINE or rows * step <= ROW_BYTES):
+        return 0
+    return 2 if step >= STREAM_OF_FOURS else 1
+
+
+def set_strides(fields, view, letters, x_item, sizes, rows=1):
+    """The strides of every array; `letters` names them in the order of the view, `rows` are the most of a window."""
     for letter, steps, table in zip(letters, view.steps, view.tables, strict=True):
         fields[f"{letter}_TABLE"] = address(table)
         for role, step in zip("GDHWI", steps, strict=True):
             fields[f"{letter}_{role}"] = step
-    # The rows of a window without columns are often many: too many to be foreseen if they are read side by side.
-    fields["STREAMS"] = view.axes[2] < 0 and abs(fields["X_H"]) >= STREAM
+    fields["STREAMS"] = _streams(abs(fields["X_H"]), rows) if view.axes[2] < 0 else 0
     if view.inner == 1:
         fields["PACKED"] = fields["X_W"] == x_item
     else:

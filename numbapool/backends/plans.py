@@ -12,6 +12,7 @@ from numbapool.backends import blocks, narrow_plans
 from numbapool.backends.blocks import (
     CACHE_BYTES,
     ITEM_BYTES,
+    LINE,
     Room,
     address,
     align,
@@ -45,7 +46,8 @@ BROAD = 8  # columns from which windows are doubled
 ROUNDINGS = 4  # in a row that a float32 sum may take
 HALF_ROUNDINGS = 512  # the same where x is a half, whose own rounding is 2^13 times as large
 MOST_PLACES = 254  # taps that a byte can number, with one value left for none
-MOST_LISTED = 4096  # rows of a window that are read one after the other
+MOST_LISTED = 65536  # rows of a window that are merged without a scratch row of columns
+MOST_READ_AGAIN = 4096  # the same where they are two vectors
 WHOLE_RUN = 16  # neighbours from which planes with one window are read as a whole
 INNER_BYTES = 256  # of inner elements, beside which windows that lie side by side are merged in registers
 INNER_CACHE_BYTES = 16 << 20  # from which on what they read is asked for
@@ -98,7 +100,13 @@ def _form(
 
     view = canonical(shape, axes, [strides, y_strides, key_strides, *beside], apart=apart)
     d, h, w = roles(view, axes, windows)
-    if view.inner > 1 and w.count == 1 and h.most * w.most <= MOST_LISTED and view.axes[0] == -1:
+    again = LINE < view.inner * dtypes.itemsize(x_name) <= 2 * LINE  # then all rows are read twice
+    if (
+        view.inner > 1
+        and w.count == 1
+        and view.axes[0] == -1
+        and h.most * w.most <= (MOST_READ_AGAIN if again else MOST_LISTED)
+    ):
         view = without_columns(view)
         d, h, w = roles(view, axes, windows)
     side_by_side = not (beside or key or apart or signs or reduction.power is not None) and _are_apart(
@@ -307,7 +315,7 @@ def forward(
         capacity += covering.BEYOND * lanes
     if not (is_large or w.regular):
         fields["TAPS_W"] = 1  # small windows are merged from single elements
-    set_strides(fields, view, "XYK" + "".join(beside), x_item, results)
+    set_strides(fields, view, "XYK" + "".join(beside), x_item, results, d.most * h.most)
     for letter, item in ("M", 1), ("V", dtypes.itemsize(elements.weights or "bool")):
         if letter in beside and view.inner > 1:
             step, column = fields[f"{letter}_I"], fields[f"{letter}_W"]

@@ -40,7 +40,7 @@ def vertical(args, taps, count, source, step, row, span, at, n, groups, x_group,
         for _ in range(groups):
             if word(args, STREAMS):
                 done = 1
-                if FOURS and count > 3:
+                if FOURS and count > 3 and word(args, STREAMS) > 1:
                     for done in range(0, count - 3, 4):
                         four_rows(args, taps + 16 * done, source, done == 0, row, span, at, whole)
                     done = count // 4 * 4
