@@ -79,7 +79,7 @@ def times(args, chosen, directions, info):
     )
     for direction in directions:
         for case in chosen:
-            if direction == "backward" and not case.is_float:
+            if direction == "backward" and (not case.is_float or case.option == "indices"):
                 continue
             row = measure.measure(case, direction, present, **options)
             rows.append(row)

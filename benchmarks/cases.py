@@ -23,7 +23,7 @@ class Case:
     window: Sliding | Adaptive | Global | Fractional | Unpool
     dtype: str = "float32"
     layout: str = "C"
-    option: str = ""  # "omit": NaNs are left out; "where": what a mask of the last axes leaves out is
+    option: str = ""  # "omit": NaNs are left out; "where": what a mask of the last axes leaves out is; "indices": of maxima, forward
     threads: bool = False  # also timed with one thread
 
     @property
@@ -75,6 +75,11 @@ class Case:
         return self.dtype not in ("uint8", "int8")
 
     @property
+    def is_partial(self):
+        """Whether elements are left out."""
+        return self.option in ("omit", "where")
+
+    @property
     def itemsize(self):
         return np_dtype(self.dtype).itemsize
 
@@ -83,6 +88,7 @@ class Case:
         """The public inputs and the output, each once; the same number backward (dy and dx)."""
         extra = 8 * prod(self.shape) if self.op == "unpool" else 0
         extra += prod(self.shape[2:]) if self.option == "where" else 0
+        extra += 8 * prod(self.output_shape) if self.option == "indices" else 0
         return (prod(self.input_shape) + prod(self.output_shape)) * self.itemsize + extra
 
     @property
@@ -163,6 +169,7 @@ CASES = (
     *(Case(*args) for args in FAMILY),
     *(Case(*args, layout="NHWC") for args in HEADS),
     *(Case("avg", (1, 1, 4096, 4096), Sliding(2, 2), option=option) for option in ("omit", "where")),
+    *(Case(*args, layout=layout, option="indices") for args in NETWORKS[:3] for layout in ("C", "NHWC")),
 )
 
 
@@ -215,7 +222,9 @@ class Data:
         if case.window.random:
             keywords["random_samples"] = self.samples
         if option and case.option:
-            keywords |= {"nan_policy": "omit"} if case.option == "omit" else {"where": self.mask}
+            options = {"omit": ("nan_policy", "omit"), "indices": ("return_indices", True)}
+            name, value = options.get(case.option) or ("where", self.mask)
+            keywords[name] = value
         return (self.x, *arrays), keywords
 
     def given(self, logical):
@@ -223,6 +232,18 @@ class Data:
         if self.case.layout == "NHWC":
             return np.ascontiguousarray(np.moveaxis(logical, 1, -1))
         return np.asfortranarray(logical) if self.case.layout == "F" else logical
+
+    def result(self, value):
+        """What a function gave for `x`, logical; of a pair of values and indices those that the indices name, if they are the values."""
+        if self.case.option == "indices":
+            return self.chosen(*map(self.logical, value))
+        return self.logical(value)
+
+    def chosen(self, y, indices):
+        """The values at these places of x, which must be y; arrays are logical."""
+        flat = self.native.reshape(*self.native.shape[:2], -1)
+        found = np.take_along_axis(flat, indices.reshape(*y.shape[:2], -1), -1).reshape(y.shape)
+        return np.where(found == y, y, np.nan)
 
     def logical(self, array):
         """The (N, C, spatial…) view of an array in the layout of the case."""

@@ -87,13 +87,15 @@ def numbapool(job):
             _, pullback = nbp.vjp(function, *args, **kw)
             dy = data.given(data.dy)
             return [Contender("numbapool", lambda: pullback(dy), data.logical)]
-        plain = Contender("numbapool", lambda: function(*args, **kw), data.logical)
+        plain = Contender("numbapool", lambda: function(*args, **kw), data.result)
         if case.window.random or case.op == "unpool":
             return [plain]  # functions without out=
-        out = np.empty_like(function(*args, **kw))
-        out.fill(0)
+        first = function(*args, **kw)
+        out = tuple(map(np.zeros_like, first)) if isinstance(first, tuple) else np.zeros_like(first)
+        for array in out if isinstance(out, tuple) else (out,):
+            array.fill(0)
         run = lambda: function(*args, out=out, **kw)
-        return [Contender("numbapool out=", run, data.logical, fresh=False), plain]
+        return [Contender("numbapool out=", run, data.result, fresh=False), plain]
 
     found = calls(*data.call())
     first = found[0]

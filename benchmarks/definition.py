@@ -59,7 +59,7 @@ def _pooled(case, spans, x):
     if case.op == "lp":
         y = _merged(np.add, np.abs(x.astype(np.float64)) ** NORM, spans, 0) ** (1 / NORM)
         return y, y ** (NORM - 1)
-    if case.option:
+    if case.is_partial:
         present = _present(case, x)
         x = np.where(present, x, x.dtype.type(0))
         divisor = _merged(np.add, present.astype(np.float64), spans, 0)
@@ -123,7 +123,7 @@ def _shares(case, spans, x, dy):
         dx = wide[_at(np.arange(before, before + size), *rest)]
     if case.op == "lp":
         return dx * np.sign(x) * np.abs(x.astype(np.float64)) ** (NORM - 1)
-    return dx * _present(case, x) if case.option else dx
+    return dx * _present(case, x) if case.is_partial else dx
 
 
 def _first_places(case, spans, x, dy):

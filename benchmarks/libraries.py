@@ -20,7 +20,7 @@ def numpy(job):
     """A reshaped view; only for NaNs and masks, because scikit-image does the same for the rest."""
     case, x = job.case, job.data.native
     forward_only(job)
-    if not case.option:
+    if not case.is_partial:
         raise Unsupported
     shape, inner = blocks(case)
     if case.option == "omit":
@@ -35,7 +35,7 @@ def bottleneck(job):
 
     case, data = job.case, job.data
     forward_only(job)
-    if not case.option:
+    if not case.is_partial:
         raise Unsupported
     shape, inner = blocks(case)
     outer = tuple(a for a in range(len(shape)) if a not in inner)
@@ -53,7 +53,7 @@ def xarray(job):
 
     case, data = job.case, job.data
     forward_only(job)
-    if not case.option:
+    if not case.is_partial:
         raise Unsupported
     blocks(case)
     names = [f"axis {i}" for i in range(2 + case.ndim)]

@@ -124,6 +124,11 @@ def _torch(job, name, convert, planar=True):
         return convert(tensor.unsqueeze(2) if lift else tensor)
 
     def give(value):
+        if case.option == "indices":
+            return data.chosen(*map(give_one, value))
+        return give_one(value)
+
+    def give_one(value):
         value = _array(value)
         return value[:, :, 0] if lift else value
 
@@ -170,6 +175,8 @@ def _torch_pools(case, data, take, lift):
     if lift:
         args = zip((1, 1, 0), args, strict=True)
     kw = {"_random_samples": torch.from_numpy(data.samples)} if case.window.random else {}
+    if case.option == "indices":
+        kw["return_indices"] = True
     args = tuple(args)
     return [lambda x: pool(x, *args, **kw)]
 
@@ -221,16 +228,21 @@ def onnxruntime(job):
         if case.op == "unpool":  # its indices count in the whole array
             planes = np.arange(prod(case.shape[:2])).reshape(*case.shape[:2], *(1,) * case.ndim)
             given["indices"] = data.arguments[0] + planes * prod(case.output_shape[2:])
-        node = helper.make_node(inputs=[*given], outputs=["y"], **special, **attributes)
+        made = {"y": y}
+        if case.option == "indices":
+            made["indices"] = np.zeros(case.output_shape, np.int64)
+        node = helper.make_node(inputs=[*given], outputs=[*made], **special, **attributes)
         ends = [
             helper.make_tensor_value_info(
                 n, TensorProto.INT64 if n == "indices" else types[case.dtype], a.shape
             )
-            for n, a in (*given.items(), ("y", y))
+            for n, a in (*given.items(), *made.items())
         ]
         opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
         model = helper.make_model(
-            helper.make_graph([node], "pool", ends[:-1], ends[-1:]), opset_imports=opsets, ir_version=9
+            helper.make_graph([node], "pool", ends[: len(given)], ends[len(given) :]),
+            opset_imports=opsets,
+            ir_version=9,
         )
         options = ort.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = job.threads, 1
@@ -239,13 +251,22 @@ def onnxruntime(job):
         binding = run.io_binding()
         for name, a in given.items():
             binding.bind_input(name, "cpu", 0, a.dtype, a.shape, a.ctypes.data)
-        binding.bind_output("y", "cpu", 0, y.dtype, y.shape, y.ctypes.data)
-        keep = (given, y, run)  # the binding holds addresses only
+        for name, a in made.items():
+            binding.bind_output(name, "cpu", 0, a.dtype, a.shape, a.ctypes.data)
+        keep = (given, made, run)  # the binding holds addresses only
         logical = np.moveaxis(y, -1, 1) if nhwc else y
+
+        def result(value, keep=keep):
+            if case.option != "indices":
+                return logical
+            return data.chosen(
+                y, made["indices"] % prod(case.input_shape[2:])
+            )  # they count in the whole array
+
         return Contender(
             "onnxruntime",
             lambda: run.run_with_iobinding(binding),
-            lambda value, keep=keep: logical,
+            result,
             fresh=False,
             rest=0.1,
         )
@@ -260,7 +281,7 @@ def onnxruntime(job):
 
 def _onnx_node(case):
     """Operation and attributes of a case in ONNX."""
-    if case.option:
+    if case.is_partial:
         raise Unsupported
     if isinstance(case.simplest, Global):
         kinds = {"avg": "GlobalAveragePool", "max": "GlobalMaxPool", "lp": "GlobalLpPool"}
@@ -268,7 +289,7 @@ def _onnx_node(case):
     if isinstance(case.window, Unpool):
         k = [case.window.kernel] * case.ndim
         return "MaxUnpool", {"kernel_shape": k, "strides": k}
-    window, n = sliding(case), case.ndim
+    window, n = sliding(replace(case, option="")), case.ndim
     kinds = {"avg": "AveragePool", "max": "MaxPool", "lp": "LpPool"}
     attributes = {
         "kernel_shape": [window.kernel] * n,

@@ -39,17 +39,14 @@ def slot(build: Callable[..., Any], args: tuple[Any, ...], options: dict[str, An
     if not args or type(args[0]) is not np.ndarray:
         return None
     x, *plain = args
-    names: tuple[Any, ...] = ()
+    names: tuple[Any, ...] = tuple(options)
     if options:
         out = options.get("out")
-        if out is None:
-            names = tuple(options)
-            plain.extend(options.values())
-        else:
-            if type(out) is not np.ndarray:
+        plain.extend(options.values() if out is None else [v for v in options.values() if v is not out])
+        for array in out if type(out) is tuple else () if out is None else (out,):
+            if type(array) is not np.ndarray:
                 return None
-            names = out.shape, out.strides, out.dtype, *options
-            plain.extend([v for v in options.values() if v is not out])
+            names = *names, array.shape, array.strides, array.dtype
     for value in plain:
         kind = type(value)
         if kind is tuple:

@@ -257,7 +257,7 @@ def test_windows_side_by_side_beside_an_inner_axis(dtype, monkeypatch):
     apart = []
     plain = plans.inner_as_columns
     monkeypatch.setattr(plans, "inner_as_columns", lambda view: apart.append(1) or plain(view))
-    least = plans.INNER_BYTES // np.dtype(dtype).itemsize
+    least = plans.APART_BYTES // np.dtype(dtype).itemsize
     windows = [(2,), (3,), ((1, 2),), (2, 3), ((3, 2), (1, 2)), ((2, 3), (3, 4)), (4,), ((3, 4), 4), ((5, 3),), ((7, 2),), ((13, 1), 1), ((11, 1), 1), (2, 2, 1, 1, True), (3, 3, 1, 1, True), (2, 2, (0, 1))]  # fmt: skip
     for inner in least, least + 1, 2 * least + 7, 5 * least - 3:
         x = given(dtype, 2, 14, 13, inner)

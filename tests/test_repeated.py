@@ -48,13 +48,16 @@ def test_same_as_the_first(name, args, options, order, checks):
         x = {"C": x, "F": np.asfortranarray(x), "strided": np.repeat(x, 2, axis=1)[:, ::2]}[order]
         y = check(name, x, *args, **options)
         results = y if isinstance(y, tuple) else (y,)
-        if len(results) == 1:
-            out = np.empty_like(y)
-            assert fn(x, *args, **options, out=out) is out and same_bits(out, y)
+        out = tuple(map(np.empty_like, results)) if isinstance(y, tuple) else np.empty_like(y)
+        given = fn(x, *args, **options, out=out)
+        for one, other, third in zip(
+            results, *(v if isinstance(v, tuple) else (v,) for v in (out, given)), strict=True
+        ):
+            assert other is third and same_bits(one, other)
         again = fn(x, *args, **options)
         for one, other in zip(results, again if isinstance(again, tuple) else (again,), strict=True):
             assert one.strides == other.strides and same_bits(one, other)
-    assert len(checks) == 3 - len(results)  # one without and one with out
+    assert len(checks) == 2  # one without and one with out
 
 
 def test_what_is_another_call():
@@ -118,6 +121,36 @@ def test_out_is_looked_at():
         nbp.max_pool2d(x, 2, out=np.empty((1, 12, 12)))
     with pytest.raises(TypeError, match="out"):
         nbp.max_pool2d(x, 2, out=[0])
+
+
+def test_pairs_of_out_are_looked_at():
+    x = array((1, 24, 24), "float32", "distinct")
+    y, indices = nbp.max_pool2d(x, 2, return_indices=True)
+    for _ in range(2):
+        out = np.empty_like(y), np.empty_like(indices)
+        assert nbp.max_pool2d(x, 2, return_indices=True, out=out)[1] is out[1]
+    locked = np.empty_like(indices)
+    locked.flags.writeable = False
+    with pytest.raises(ValueError, match="writeable"):
+        nbp.max_pool2d(x, 2, return_indices=True, out=(out[0], locked))
+    memory = np.zeros(2000, np.float32)
+    with pytest.raises(ValueError, match="share memory"):
+        nbp.max_pool2d(
+            x,
+            2,
+            return_indices=True,
+            out=(memory[:144].reshape(y.shape), memory[:288].view(np.int64).reshape(y.shape)),
+        )
+    memory = np.zeros(4000, np.float32)
+    memory[400:976] = x.ravel()
+    out = memory[100:244].reshape(y.shape), memory[300:588].view(np.int64).reshape(y.shape)
+    got = nbp.max_pool2d(memory[400:976].reshape(x.shape), 2, return_indices=True, out=out)
+    assert same_bits(got[0], y) and same_bits(got[1], indices)
+    for wrong in (out[0],), (out[0], None, out[1]), (out[1], out[0]):
+        with pytest.raises((TypeError, ValueError), match="out"):
+            nbp.max_pool2d(x, 2, return_indices=True, out=wrong)
+    half = nbp.max_pool2d(x, 2, return_indices=True, out=(out[0], None))
+    assert half[0] is out[0] and same_bits(half[1], indices)
 
 
 def test_out_over_x():

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache, partial
 from math import prod
-from typing import Any
 
 import numpy as np
 
@@ -35,66 +34,77 @@ class _New:
         return new if self.axes is None else new.transpose(self.axes)
 
 
+class _Span:
+    """Where the bytes of an array lie, from the address of its first element on."""
+
+    def __init__(self, array):
+        first, behind = np.lib.array_utils.byte_bounds(array)
+        self.first, self.behind = first - address(array), behind - address(array)
+
+    def meets(self, at, other, there):
+        """Whether an array at this address may share memory with another."""
+        return at + self.first < there + other.behind and there + other.first < at + self.behind
+
+
 class Repeated:
     """What is left to do for calls like an earlier one: allocate or look at `out`, and run its plans."""
 
-    def __init__(self, request, y):
-        order = result_layout(request.x.shape, request.x.strides)
-        self.y, self.shape_out = _New(y.shape, order, y.dtype), request.shape_out
-        kind = keys = None
-        self.keys: Any = None
-        self.indices: Any = None
+    def __init__(self, request, results):
+        x, y = request.x, results[0]
+        order = result_layout(x.shape, x.strides)
+        self.shape_out = request.shape_out
+        self.new = [_New(a.shape, order, a.dtype) for a in results]
+        self.spans = [_Span(a) for a in (x, *results)]
+        kind = keys = self.places = None
         if request.indices:
-            kind = plans.key_kind(request.windows)
-            self.keys = _New(y.shape, order, np.uint8 if kind == "places" else np.int64)
-            keys = self.keys()
-            if kind == "places":
-                self.indices = _New(y.shape, order, np.int64)
-                self.indexing = _indexing(request, keys, self.indices())
+            kind, keys = plans.key_kind(request.windows), results[1]
+        if kind == "places":
+            self.places = _New(y.shape, order, np.dtype(np.uint8))
+            keys = self.places()
+            self.indexing = _indexing(request, keys, results[1])
         made = _plan_of(request, y, kind, keys)
         self.plan, self.signed = made(), partial(made, signs=True)
-        # Where the bytes of x and y lie from their first elements on.
-        self.x_from, self.x_to = _extent(request.x)
-        self.y_from, self.y_to = _extent(y)
 
     def __call__(self, x, out):
         """The result; None where x and `out` need a closer look."""
-        if self.keys is not None:
-            return self._with_indices(x) if out is None else None
         if out is None:
-            y = self.y()
+            y, *indices = [new() for new in self.new]
         else:
-            y, apart = out, address(out) - address(x)
-            if not y.flags.writeable or (self.y_from + apart < self.x_to and self.x_from < self.y_to + apart):
+            y, *indices = out if type(out) is tuple else (out,)
+            if not self._apart(x, y, *indices):
                 return None
-        if self.plan.run(x, y, out is not None):
-            self.signed().run(x, y, out is not None)
-        return y if out is not None or self.shape_out is None else y.reshape(self.shape_out)
-
-    def _with_indices(self, x):
-        y, indices = self.y(), self.keys()
-        self.plan.run(x, y, K=indices)
-        if self.indices is not None:
-            places, indices = indices, self.indices()
-            self.indexing.run(places, indices)
+        if not indices:
+            if self.plan.run(x, y, out is not None):
+                self.signed().run(x, y, out is not None)
+        elif self.places is None:
+            self.plan.run(x, y, out is not None, K=indices[0])
+        else:
+            places = self.places()
+            self.plan.run(x, y, out is not None, K=places)
+            self.indexing.run(places, indices[0])
+        if out is not None:
+            return out
         if self.shape_out is not None:
-            y, indices = y.reshape(self.shape_out), indices.reshape(self.shape_out)
-        return y, indices
+            y, indices = y.reshape(self.shape_out), [a.reshape(self.shape_out) for a in indices]
+        return (y, *indices) if indices else y
 
-
-def _extent(array):
-    """From the address of an array's first element: of the first of its bytes, and of what lies behind the last."""
-    first, behind = np.lib.array_utils.byte_bounds(array)
-    return first - address(array), behind - address(array)
+    def _apart(self, x, *outputs):
+        """Whether the outputs are writeable, and share no memory with x or each other."""
+        addresses = [address(x), *map(address, outputs)]
+        for i, array in enumerate(outputs, 1):
+            span, at = self.spans[i], addresses[i]
+            if not array.flags.writeable or span.meets(at, self.spans[0], addresses[0]):
+                return False
+        return len(outputs) == 1 or not span.meets(at, self.spans[1], addresses[1])
 
 
 def repeated(request, x, result):
     """What calls like this one, of an array like x, do; None where that does not follow from their arguments alone."""
-    y = result[0] if request.indices else result
+    results = result if request.indices else (result,)
     plain = request.kind is None and request.planes is None
     plain = plain and request.presence.where is None and request.presence.weights is None
-    if plain and request.x.dtype.isnative and y.size and address(request.x) == address(x):
-        return Repeated(request, y)
+    if plain and request.x.dtype.isnative and results[0].size and address(request.x) == address(x):
+        return Repeated(request, results)
     return None
 
 

@@ -49,8 +49,8 @@ MOST_PLACES = 254  # taps that a byte can number, with one value left for none
 MOST_LISTED = 65536  # rows of a window that are merged without a scratch row of columns
 MOST_READ_AGAIN = 4096  # the same where they are two vectors
 WHOLE_RUN = 16  # neighbours from which planes with one window are read as a whole
-INNER_BYTES = 256  # of inner elements, beside which windows that lie side by side are merged in registers
-INNER_CACHE_BYTES = 16 << 20  # from which on what they read is asked for
+APART_BYTES = 256  # of inner elements, beside which windows that lie side by side are merged in registers
+APART_CACHE_BYTES = 16 << 20  # from which on what they read is asked for
 MOST_APART = 9  # elements of such windows: more are too many streams of memory
 MOST_ADDED = 16  # the same of sums, which float32 would not do otherwise: a tree of four roundings in a row
 LONG = 256  # bytes from which rows of windows are read one by one, rather than from a scratch row: four vectors, for sums 64 elements; half if a window has but one
@@ -161,7 +161,7 @@ def _are_apart(reduction, view, roles, x_name, y_name, elements):
     return (
         blocks.NATIVE
         and view.axes[0] == -1
-        and view.inner * items[0] >= INNER_BYTES
+        and view.inner * items[0] >= APART_BYTES
         and w.count > 1
         and w.pace >= w.most
         and w.regular
@@ -343,7 +343,7 @@ def forward(
         fields["NEXT_X"] = fields["X_H"]
     elif not queued and (not beside or form.template == "fused"):
         # Long runs of memory, with windows in the order of it: from a near cache the hardware foresees them as well.
-        near = CACHE_BYTES if form.template != "fused" or view.axes[2] >= 0 else INNER_CACHE_BYTES
+        near = CACHE_BYTES if form.template != "fused" or view.axes[2] >= 0 else APART_CACHE_BYTES
         set_rows_asked_for(fields, view, (d, h, w), x_item, nbytes, near)
 
     tables = [d.table, h.table]
