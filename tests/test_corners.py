@@ -121,3 +121,12 @@ def test_many_rows_with_channels_last(channels):
         check("global_min_pool", x, axes=(1, 2))
         check("max_pool2d", x, (5, plane[1]), axes=(1, 2))
     check("global_avg_pool", array((2, 300, 250, 4), "float32"), axes=(1, 2))
+
+
+def test_sums_of_many_rows_in_float64():
+    """Errors do not add up row by row."""
+    for shape in (1, 4097, 1, 520), (1, 64, 300, 64), (2, 65, 130, 17):
+        x = np.abs(array(shape, "float64"))
+        check("global_sum_pool", x, axes=(1, 2))
+        check("global_avg_pool", x, axes=(1, 2))
+        check("global_sum_pool", x.astype("f4"), axes=(1, 2), dtype="float64")

@@ -277,6 +277,32 @@ def test_windows_side_by_side_beside_an_inner_axis(dtype, monkeypatch):
         assert same_bits(nbp.max_pool2d(x, *window, axes=(1, 2), out=out), y)
 
 
+@pytest.mark.parametrize("op", ["max", "avg", "sum"])
+def test_dilated_windows_beside_an_inner_axis(op):
+    """Those that are no further apart than their elements overlap, and in other orders of axes windows along H may."""
+    x = given("f4", 18, 20, 128)
+    x[~np.isfinite(x)] = 3
+    for window in (
+        (2, 2),
+        (2, 3),
+        (3, 2),
+        (3, 5),
+        (2, 1),
+        (1, 2),
+        ((3, 1), (1, 2)),
+        ((1, 3), (2, 1)),
+        ((3, 1), (2, 2)),
+        ((4, 2), (1, 4)),
+    ):
+        for dilation in 1, 2, 3, (2, 1), (1, 2):
+            options = {"dilation": dilation, "axes": (0, 1)}
+            check(f"{op}_pool2d", x, *window, **options)
+            check(f"{op}_pool2d", x.transpose(1, 0, 2), *window, **options)
+            if not isinstance(window[0], tuple) and not isinstance(dilation, tuple):
+                check(f"{op}_pool1d", x, *window, dilation=dilation, axes=0)
+                check(f"{op}_pool1d", x, *window, dilation=dilation, axes=1)
+
+
 def test_zeros_of_both_signs_side_by_side():
     x = np.zeros((9, 8, 130), np.float32)
     x[::2, 1::2, ::3] = -0.0

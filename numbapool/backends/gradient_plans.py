@@ -33,7 +33,7 @@ from numbapool.layout import canonical
 from numbapool.reductions import ALL, AVG, Elements, Types
 from numbapool.windows import Windows
 
-FEW = 32  # windows that cover an element, which are read one by one
+COVERING = 32  # windows over an element that are read one by one
 
 
 def _backward_view(shape, strides, axes, windows, dy_strides, beside=(), ordered=False):
@@ -156,7 +156,9 @@ def _slide_by_one(windows):
     """Whether windows start at neighbours, and are no longer than there are of them, or an element is covered by many: else those that cover one are soon read."""
     if not all(w.regular and w.regular[1] == 1 for w in windows):
         return False
-    return all(w.count >= w.most for w in windows) or size_of([min(w.count, w.most) for w in windows]) > FEW
+    return (
+        all(w.count >= w.most for w in windows) or size_of([min(w.count, w.most) for w in windows]) > COVERING
+    )
 
 
 @lru_cache(maxsize=512)

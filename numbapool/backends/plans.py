@@ -46,8 +46,7 @@ BROAD = 8  # columns from which windows are doubled
 ROUNDINGS = 4  # in a row that a float32 sum may take
 HALF_ROUNDINGS = 512  # the same where x is a half, whose own rounding is 2^13 times as large
 MOST_PLACES = 254  # taps that a byte can number, with one value left for none
-MOST_LISTED = 65536  # rows of a window that are merged without a scratch row of columns
-MOST_READ_AGAIN = 4096  # the same where they are two vectors
+MOST_LISTED, FEWER_LISTED = 65536, 4096  # rows of a window that are merged without a scratch row of columns
 WHOLE_RUN = 16  # neighbours from which planes with one window are read as a whole
 APART_BYTES = 256  # of inner elements, beside which windows that lie side by side are merged in registers
 APART_CACHE_BYTES = 16 << 20  # from which on what they read is asked for
@@ -100,12 +99,11 @@ def _form(
 
     view = canonical(shape, axes, [strides, y_strides, key_strides, *beside], apart=apart)
     d, h, w = roles(view, axes, windows)
-    again = LINE < view.inner * dtypes.itemsize(x_name) <= 2 * LINE  # then all rows are read twice
     if (
         view.inner > 1
         and w.count == 1
         and view.axes[0] == -1
-        and h.most * w.most <= (MOST_READ_AGAIN if again else MOST_LISTED)
+        and h.most * w.most <= _listed(reduction, view, x_name, y_name)
     ):
         view = without_columns(view)
         d, h, w = roles(view, axes, windows)
@@ -151,6 +149,13 @@ def _form(
     return _Form(view, (d, h, w), queued, keyed, paired, channel, types, template, runs)
 
 
+def _listed(reduction, view, x_name, y_name):
+    """How many rows of a window are merged without a scratch row of columns: fewer where all are read twice, or where rounding errors of float64 would add up."""
+    again = LINE < view.inner * dtypes.itemsize(x_name) <= 2 * LINE
+    long = not reduction.selecting and reduction.types(x_name, y_name, True).y == "float64"
+    return FEWER_LISTED if again or long else MOST_LISTED
+
+
 def _are_apart(reduction, view, roles, x_name, y_name, elements):
     """Whether small windows lie side by side along W, beside enough inner elements to merge their columns as rows are, in registers."""
     from numbapool.kernels import primitives
@@ -163,8 +168,8 @@ def _are_apart(reduction, view, roles, x_name, y_name, elements):
         and view.axes[0] == -1
         and view.inner * items[0] >= APART_BYTES
         and w.count > 1
-        and w.pace >= w.most
         and w.regular
+        and w.pace > (w.most - 1) * w.step
         and min(h.least, w.least) > 0
         and h.most * w.most <= most
         and all(at[4] == item for at, item in zip(view.steps, items, strict=False))
@@ -329,7 +334,8 @@ def forward(
     spots = set_spots(fields, types, lanes)
     set_passes(fields, h.pace)
     # Neighbouring rows of windows have all rows of x but two in common.
-    fields["TOGETHER"] = d.most == 1 and h.most > 1 and h.pace == h.step and fields["STRIDE"] == 1
+    next_rows = d.most == 1 and h.most > 1 and h.pace == h.step
+    fields["TOGETHER"] = next_rows and fields["STRIDE"] == 1 and fields["TAPS_W"] > 1
     y_bytes = (
         nbytes
         * size_of([v.count for v in (d, h, w)])
