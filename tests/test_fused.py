@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from cases import array, forget_plans, same_bits
+from cases import array, forget_plans, same_bits, slow_but
 
 import numbapool as nbp
 from numbapool.backends import narrow_plans, plans
@@ -251,7 +251,7 @@ def test_masks_of_many_columns():
             check(f"{op}_pool2d", x[..., 17:], *args, where=there[:, 17:])
 
 
-@pytest.mark.parametrize("dtype", ["f4", "u1", "f2", "f8", "i8"])
+@pytest.mark.parametrize("dtype", slow_but(["f4", "u1"], ["f4", "u1", "f2", "f8", "i8"]))
 def test_windows_side_by_side_beside_an_inner_axis(dtype, monkeypatch):
     """Their columns are merged as rows are, of inner elements that are whole vectors or not; the signs of zeros among them."""
     apart = []
