@@ -103,5 +103,6 @@ def without_columns(view):
 
 def inner_as_columns(view):
     """The same with the inner axis as W, so that no axis is inner: a row of results is all of it, for one window along D and one along H."""
-    steps: list[tuple[int, ...]] = [(*at[:3], at[4], 0) for at in without_columns(view).steps]
-    return replace(without_columns(view), inner=1, steps=steps)
+    view = without_columns(view)
+    steps: list[tuple[int, ...]] = [(*at[:3], at[4], 0) for at in view.steps]
+    return replace(view, inner=1, steps=steps)

@@ -14,9 +14,8 @@ from numbapool.windows import untouched
 
 ROW_BYTES = 32 * 1024  # a scratch row stays in the first-level cache
 QUEUE_BYTES = 2 << 20  # rows of a queue, written once and read once, may leave the second-level cache
-INNER_BYTES = (
-    2 << 20
-)  # of the elements that a window reaches over, with those beside them along an inner axis that are done with it
+# Of the elements that a window reaches over, with those beside them along an inner axis that are done with it.
+INNER_BYTES = 2 << 20
 ITEM_BYTES = 64 * 1024  # about what a work item reads
 SMALL_ROW = 512  # rows of fewer elements are done several planes at a time
 LINE = 64

@@ -259,7 +259,6 @@ def result_layout(shape, strides):
 
 def empty(shape, order, dtype):
     """A new array whose axes lie in `order`."""
-    new = np.empty([shape[a] for a in order], dtype)
-    if dtype is containers.bfloat16:  # of which NumPy makes 16-bit integers
-        new = new.view(containers.BFloat16)
-    return new if order == tuple(range(len(shape))) else new.transpose(np.argsort(order))
+    new = _New(shape, order, dtype)()
+    # Of that NumPy makes 16-bit integers.
+    return new.view(containers.BFloat16) if dtype is containers.bfloat16 else new
