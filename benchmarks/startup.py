@@ -56,6 +56,9 @@ def run(repeat=11):
 def _once(name, folder, cold, failed):
     cache = cold if "cold" in name else f"{folder}/warm"
     environment = {**os.environ, "NUMBAPOOL_CACHE_DIR": cache, "NUMBA_CACHE_DIR": f"{cache}-numba"}
+    # Bytecode of all packages alike, as where they are installed; this checkout may be read-only, or Python told to leave none.
+    environment["PYTHONPYCACHEPREFIX"] = f"{folder}/bytecode"
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     start = perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", PROCESSES[name]],
