@@ -84,8 +84,10 @@ class Reduction:
     power: float | None = None
 
     @lru_cache(maxsize=512)  # noqa: B019 - there are few reductions, and most live as long as the module
-    def types(self, x: str, dtype: str | None, wide: bool, weighted: bool = False) -> Types:
-        """Element types of a call on dtype `x` with the argument ``dtype=`` (names), `wide` for many taps."""
+    def types(
+        self, x: str, dtype: str | None, wide: bool, weighted: bool = False, small: bool = False
+    ) -> Types:
+        """Element types of a call on dtype `x` with the argument ``dtype=`` (names), `wide` for many taps, `small` for sums of integers that are `SMALL` at most."""
         if self.selecting and (self.power is None or dtypes.is_float(x)):
             acc = "float32" if dtypes.is_half(x) else "uint8" if x == "bool" else x
             acc = "float64" if dtype == "float64" else acc
@@ -103,6 +105,9 @@ class Reduction:
         widest = "int64" if signed else "uint64"
         y = dtype or ("float64" if self.mean else widest)
         floating = self.mean or dtypes.is_float(y)
+        if small:
+            end = "float64" if y == "float64" else "float32"
+            return Types(x, "int32", y, end if floating else "int32")
         acc = "float64" if floating and dtypes.itemsize(x) == 8 else widest
         return Types(x, acc, y, "float64" if floating else acc)
 
@@ -118,6 +123,11 @@ class Reduction:
             return True
         binades = {"float64": 1100, "float16": 24, "float32": 150, "bfloat16": 150}.get(x, 64)
         return self.power != 1 and self.power * binades > 1000
+
+
+# Sums s of integers up to here are elements of float32, and so is what becomes of s / n when rounded to an integer, half to even: the quotient is no less than 1 / 2n away from a tie, if it
+# is none, and what float32 makes of it is less than that away from it.
+SMALL = 1 << 23
 
 
 @dataclass(frozen=True)

@@ -252,13 +252,13 @@ def test_masks_of_many_columns():
 
 
 @pytest.mark.parametrize("dtype", slow_but(["f4", "u1"], ["f4", "u1", "f2", "f8", "i8"]))
-def test_windows_side_by_side_beside_an_inner_axis(dtype, monkeypatch):
+def test_small_windows_beside_an_inner_axis(dtype, monkeypatch):
     """Their columns are merged as rows are, of inner elements that are whole vectors or not; the signs of zeros among them."""
     apart = []
     plain = plans.inner_as_columns
     monkeypatch.setattr(plans, "inner_as_columns", lambda view: apart.append(1) or plain(view))
-    least = plans.APART_BYTES // np.dtype(dtype).itemsize
-    windows = [(2,), (3,), ((1, 2),), (2, 3), ((3, 2), (1, 2)), ((2, 3), (3, 4)), (4,), ((3, 4), 4), ((5, 3),), ((7, 2),), ((13, 1), 1), ((11, 1), 1), (2, 2, 1, 1, True), (3, 3, 1, 1, True), (2, 2, (0, 1))]  # fmt: skip
+    least = plans.INNER_LEAST // np.dtype(dtype).itemsize
+    windows = [(2,), (3,), ((1, 2),), (2, 3), ((3, 2), (1, 2)), ((2, 3), (3, 4)), (4,), ((3, 4), 4), ((5, 3),), ((7, 2),), ((13, 1), 1), ((11, 1), 1), (3, 2, 1), ((1, 5), (1, 2), (0, 2)), ((1, 8), 1), (2, 1), (4, 2, 1), (5, 3, 2), (2, 2, 1, 1, True), (3, 3, 1, 1, True), (2, 2, (0, 1))]  # fmt: skip
     for inner in least, least + 1, 2 * least + 7, 5 * least - 3:
         x = given(dtype, 2, 14, 13, inner)
         for window in windows:

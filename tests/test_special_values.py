@@ -1,5 +1,7 @@
 """NaN, infinities, signed zeros, ties and the smallest integers, at every place of a window."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from cases import COMMON, EACH, FLOATS, NO_TAP, THOROUGH, Case, array, dtype_of, parametrize, slow_but
@@ -199,6 +201,26 @@ def test_rounded_means_of_large_integers(dtype):
             check("avg_pool2d", x, *args, count_include_pad=include, dtype=dtype)
     edges = np.array([info.max, info.max - 1, info.min, info.min + 1] * 10, dtype)
     check("avg_pool1d", edges, 2, 1, dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", slow_but(["int16"], ["uint8", "int8", "uint16", "int16"]))
+def test_means_of_small_integers_are_rounded_right(dtype):
+    """Of any number of elements, at ties and beside them, also where float32 has no more bits than the sum needs; divided by another integer, or by a number that is none."""
+    info, rng = np.iinfo(dtype), np.random.default_rng(3)
+    for n in (2, 3, 6, 10, 100, 128, 129, 1000):
+        quotients = rng.integers(int(info.min), int(info.max), 400)
+        totals = quotients * n + (n + rng.integers(-1, 2, 400)) // 2  # a tie, or next to one
+        x = np.repeat(totals[:, None] // n, n, axis=1)
+        x += np.arange(n) < (totals % n)[:, None]
+        assert np.array_equal(x.sum(axis=1), totals)
+        x = x.astype(dtype)
+        for divisor in (None, n + 1, n + 0.5):
+            by = Fraction(divisor or n)
+            exact = [round(int(t) / by) for t in totals]
+            got = nbp.avg_pool2d(x[:, None], (1, n), divisor_override=divisor, dtype=dtype)
+            assert got.ravel().tolist() == np.array(exact).astype(dtype).tolist(), (n, divisor)
+            y = nbp.avg_pool2d(x[:, None], (1, n), divisor_override=divisor, dtype="float32")
+            assert np.array_equal(y.ravel(), np.array([np.float32(float(int(t) / by)) for t in totals]))
 
 
 @pytest.mark.parametrize("kernel", [33, 34, 48, 64, 127])

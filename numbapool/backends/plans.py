@@ -35,9 +35,9 @@ from numbapool.backends.blocks import (
     tiles,
     with_column,
 )
-from numbapool.kernels import block, build, vectors
+from numbapool.kernels import block, build, trees, vectors
 from numbapool.layout import Canonical, canonical, inner_as_columns, without_columns
-from numbapool.reductions import ALL, Types
+from numbapool.reductions import ALL, SMALL, Types
 from numbapool.windows import MANY, Windows, untouched
 
 TALL = 8  # rows from which overlapping windows go through the queue
@@ -48,10 +48,10 @@ HALF_ROUNDINGS = 512  # the same where x is a half, whose own rounding is 2^13 t
 MOST_PLACES = 254  # taps that a byte can number, with one value left for none
 MOST_LISTED, FEWER_LISTED = 65536, 4096  # rows of a window that are merged without a scratch row of columns
 WHOLE_RUN = 16  # neighbours from which planes with one window are read as a whole
-APART_BYTES = 256  # of inner elements, beside which windows that lie side by side are merged in registers
-APART_CACHE_BYTES = 16 << 20  # from which on what they read is asked for
-MOST_APART = 9  # elements of such windows: more are too many streams of memory
-MOST_ADDED = 16  # the same of sums, which float32 would not do otherwise: a tree of four roundings in a row
+INNER_LEAST = 256  # bytes of inner elements, beside which small windows are merged one by one, in registers
+INNER_CACHE_BYTES = 16 << 20  # from which on what they read is asked for
+MOST_SELECTED = 9  # elements of such windows: more are too many streams of memory
+MOST_ADDED = 25  # the same of sums, which would be done in float64 otherwise
 LONG = 256  # bytes from which rows of windows are read one by one, rather than from a scratch row: four vectors, for sums 64 elements; half if a window has but one
 OFTEN = 4  # times that they may read an element, if they are as many times as long
 SOMEWHAT = 9 / 8  # the same of any
@@ -95,8 +95,9 @@ def _form(
     beside,
     apart,
     signs=False,
+    exact=False,
 ):
-
+    """`exact`: what sums are divided by is an integer that float32 has."""
     view = canonical(shape, axes, [strides, y_strides, key_strides, *beside], apart=apart)
     d, h, w = roles(view, axes, windows)
     if (
@@ -107,27 +108,36 @@ def _form(
     ):
         view = without_columns(view)
         d, h, w = roles(view, axes, windows)
-    side_by_side = not (beside or key or apart or signs or reduction.power is not None) and _are_apart(
+    one_by_one = not (beside or key or apart or signs or reduction.power is not None) and _are_one_by_one(
         reduction, view, (d, h, w), x_name, y_name, elements
     )
-    if side_by_side:
+    if one_by_one:
         w, view = untouched(view.inner), inner_as_columns(view)
         d, h, _ = roles(view, axes, windows)
-    queued = h.step == 1 and h.most >= TALL and h.overlap and h.most > 3 * h.pace
-    narrow, broad = (reduction.types(x_name, y_name, wide, bool(elements.weights)) for wide in (False, True))
+    queued = not one_by_one and h.step == 1 and h.most >= TALL and h.overlap and h.most > 3 * h.pace
+    small = exact and not elements and _are_small(x_name, d.most * h.most * w.most)
+    narrow, broad = (
+        reduction.types(x_name, y_name, wide, bool(elements.weights), small) for wide in (False, True)
+    )
     half = dtypes.is_half(x_name)  # whose own rounding hides those of many float32
-    roundings = 0 if side_by_side else d.most * h.most + w.most - 2  # those have few
+    roundings = d.most * h.most + w.most - 2
+    if one_by_one and d.most * h.most <= trees.MOST:
+        roundings = ROUNDINGS
     precise = narrow != broad and roundings > (HALF_ROUNDINGS if half else ROUNDINGS)
     keyed = None if key == "weights" else key
     if not key and reduction.selecting and (reduction.power or signs):
         keyed = key_kind(windows)
     signed = reduction.signed_zeros(x_name)
     runs = None if beside else _runs(view, (d, h, w), shape, axes, strides, x_name, keyed, signed)
-    is_large = precise or queued or w.most >= BROAD or keyed == "positions"
+    is_large = queued or w.most >= BROAD or keyed == "positions"
     types = broad if precise or ((is_large or runs) and not half) else narrow
+    sizes = [dtypes.itemsize(x_name), dtypes.itemsize(types.y)]
+    widens = precise and vectors.widens(reduction, types, elements) and w.size > vectors.fused_lanes(types)
+    in_registers = widens and not (is_large or runs or apart) and _are_fused(view, (d, h, w), sizes)
+    is_large |= precise and not in_registers
     paired = bool(reduction.mean and elements) or reduction.scaled(x_name)
     channel = types.end if paired else {None: None, "places": "uint8", "positions": "int64"}[keyed]
-    template = "whole" if runs else "large" if is_large else "rows"
+    template = "whole" if runs else "large" if is_large else "fused" if in_registers else "rows"
     if not (runs or apart) and _are_long(
         view, (d, h, w), axes, shape, x_name, reduction.selecting, keyed, elements, signed
     ):
@@ -149,6 +159,11 @@ def _form(
     return _Form(view, (d, h, w), queued, keyed, paired, channel, types, template, runs)
 
 
+def _are_small(x_name, taps):
+    """Whether sums of so many elements of a small integer dtype are."""
+    return not dtypes.is_float(x_name) and taps << 8 * dtypes.itemsize(x_name) <= SMALL
+
+
 def _listed(reduction, view, x_name, y_name):
     """How many rows of a window are merged without a scratch row of columns: fewer where all are read twice, or where rounding errors of float64 would add up."""
     again = LINE < view.inner * dtypes.itemsize(x_name) <= 2 * LINE
@@ -156,20 +171,28 @@ def _listed(reduction, view, x_name, y_name):
     return FEWER_LISTED if again or long else MOST_LISTED
 
 
-def _are_apart(reduction, view, roles, x_name, y_name, elements):
-    """Whether small windows lie side by side along W, beside enough inner elements to merge their columns as rows are, in registers."""
+def _are_one_by_one(reduction, view, roles, x_name, y_name, elements):
+    """Whether windows are small, and have few elements in common along W, beside enough inner elements to merge their columns as rows are, in registers."""
     from numbapool.kernels import primitives
 
     _, h, w = roles
     items = [dtypes.itemsize(n) for n in (x_name, reduction.types(x_name, y_name, False).y)]
-    most = MOST_APART if reduction.selecting else ROUNDINGS + 1 if elements else MOST_ADDED
+    # By way of a scratch row every column is merged once, and then the columns of a window.
+    otherwise = h.most * min(w.pace, w.most) + w.most
+    if reduction.selecting:
+        most = min(MOST_SELECTED, otherwise)
+    elif elements:
+        most = min(ROUNDINGS + 1, otherwise)
+    elif h.most + w.most - 2 <= ROUNDINGS:
+        most = otherwise
+    else:  # in float64
+        most = min(MOST_ADDED, 3 * otherwise // 2)
     return (
         blocks.NATIVE
         and view.axes[0] == -1
-        and view.inner * items[0] >= APART_BYTES
+        and view.inner * items[0] >= INNER_LEAST
         and w.count > 1
         and w.regular
-        and w.pace > (w.most - 1) * w.step
         and min(h.least, w.least) > 0
         and h.most * w.most <= most
         and all(at[4] == item for at, item in zip(view.steps, items, strict=False))
@@ -278,7 +301,7 @@ def forward(
     beside = {letter: steps for letter, steps in beside.items() if steps is not None}
     form = _form(
         reduction, shape, strides, x_name, axes, windows, y_name, y_strides, key, key_strides or y_strides, elements,
-        tuple(beside.values()), plane_strides is not None, signs,
+        tuple(beside.values()), plane_strides is not None, signs, divisor is None or divisor in range(1, SMALL),
     )  # fmt: skip
     view, (d, h, w), queued, keyed, paired, channel, types = (
         form.view, form.roles, form.queued, form.keyed, form.paired, form.channel, form.types,
@@ -349,7 +372,7 @@ def forward(
         fields["NEXT_X"] = fields["X_H"]
     elif not queued and (not beside or form.template == "fused"):
         # Long runs of memory, with windows in the order of it: from a near cache the hardware foresees them as well.
-        near = CACHE_BYTES if form.template != "fused" or view.axes[2] >= 0 else APART_CACHE_BYTES
+        near = CACHE_BYTES if form.template != "fused" or view.axes[2] >= 0 else INNER_CACHE_BYTES
         set_rows_asked_for(fields, view, (d, h, w), x_item, nbytes, near)
 
     tables = [d.table, h.table]

@@ -123,6 +123,7 @@ def forward(
     names["store_y_past"] = p.past_storer(types.end, y_name, lanes)
     names |= {"MARKS": False} | (_marking(p, lanes) if marks(types, channel) else {})
     names |= _at_once(p, reduction, types, channel, elements, lanes, names["merge"])
+    names["TYPES"] = names["TYPES"] | p.named_vectors(lanes, tree=types.x if names["WIDENS"] else types.acc)
     return names | _watch(p, reduction, types, channel, lanes) | _sliding(p, reduction, types, lanes, y_name, slides(reduction, types, channel, elements))  # fmt: skip
 
 
@@ -145,25 +146,26 @@ def _marking(p, lanes):
 
 
 def _at_once(p, reduction, types, channel, elements, lanes, merge):
-    """What is done to several vectors at once: lanes taken out of two, three merged, four widened."""
+    """What is done to several vectors at once: lanes taken out of two, three merged, trees of many."""
     places = places_dtype(types)
     names = {
         "load_places": p.table_loader(places, places, lanes),
         "permute": p.permuter(types.acc, places, lanes),
         "merge_3": taken.merge_three,
         "merge_3_later": taken.merge_three_later,
-        "FOURS": widens(reduction, types, elements),
-        "four": taken.no_four,
+        "WIDENS": widens(reduction, types, elements),
+        "TREES": reduction.merge == "add" and reduction.power is None and not (channel or elements),
     }
     if channel:
         names["permute_k"] = p.permuter(channel, places, lanes)
     if merge in (p.maximum, p.minimum):
         names["merge_3"] = names["merge_3_later"] = getattr(p, f"{reduction.merge}_3")
-    if names["FOURS"]:
+    if names["TREES"]:
+        leaves = types.x if names["WIDENS"] else types.acc
         names |= {
-            "four": taken.four_of,
-            "load_narrow": p.loader(types.x, types.x, lanes),
-            "widened": p.caster(types.x, types.acc, lanes),
+            "load_tree": p.loader(types.x, leaves, lanes),
+            "load_tree_n": p.partial_loader(types.x, leaves, lanes, 0),
+            "widened": p.caster(leaves, types.acc, lanes) if names["WIDENS"] else taken.as_is,
             "add": p.add,
         }
     return names
@@ -227,8 +229,7 @@ def fused(reduction, types, channel=None, saves=False, elements=reductions.ALL):
         "MARKS": False,  # its windows slide
         "ALIKE": bool(elements.beside),
         "begin_plane": names.get("begin_plane", taken.ignore_plane),
-        "TWO_ROWS": not (channel or elements.beside),
-        "TREES": reduction.merge == "add" and not (channel or elements),
+        "TWO_ROWS": not (channel or elements.beside or names["WIDENS"]),
         "load_line": p.loader(*line),
         "store_line": p.storer(*line),
         "store_line_past": p.past_storer(*line, 64),

@@ -21,7 +21,9 @@ GOAL, HEAD, THERE = range(3)
 def merged_n(taps, count, source, n) -> "inline_acc":
     """As `merged`, at most n columns, which may be none."""
     acc = nothing()
-    if n > 0:
+    if WIDENS and n > 0:
+        acc = tree_rows(taps, count, source, n)
+    elif n > 0:
         n = min(n, LANES)
         acc = tap_n(source + word(taps, 0), n, word(taps, 1))
         for t in range(1, count):
@@ -31,6 +33,8 @@ def merged_n(taps, count, source, n) -> "inline_acc":
 
 def merged_most(taps, count, source, a, b, c, at, n) -> "inline_acc":
     """As `merged`, if there are as many columns."""
+    if WIDENS:
+        return merged_n(taps, count, source + at, n)
     if n >= LANES:
         return merged(taps, count, source, a, b, c, at)
     return merged_n(taps, count, source + at, n)
@@ -89,62 +93,12 @@ def alone(args, taps, count, source, y, keys, n, rows, divisors) -> "acc":
         if asks:
             ask_for_new(args, taps, count, source, i, n)
         if TREES and count > 5:
-            acc = added_most(taps, count, source + i * X_SIZE, n - i)
+            acc = tree_rows(taps, count, source + i * X_SIZE, n - i)
         else:
             acc = merged_most(taps, count, source, a, b, c, i * X_SIZE, n - i)
         least = noticed(least, acc)
         put(past, y, keys, i, n, acc, divisor_from(rows, divisors + i * D_SIZE))
     return least
-
-
-def added_most(taps, count, source, n) -> "inline_acc":
-    """At most 16 rows added in pairs: four roundings in a row."""
-    if n >= LANES:
-        return added(taps, count, source, LANES, read_all)
-    return added(taps, count, source, n, read_some)
-
-
-def read_all(source, taps, t, n) -> "acc":
-    return tap(source + word(taps, 2 * t), 0)
-
-
-def read_some(source, taps, t, n) -> "acc":
-    return tap_n(source + word(taps, 2 * t), n, 0)
-
-
-def added(taps, count, source, n, read) -> "inline_acc":
-    acc = read(source, taps, 0, n)
-    if count >= 8:
-        acc = merge(added_4(taps, source, n, read), added_4(taps + 64, source, n, read))
-        if count >= 12:
-            four = added_4(taps + 128, source, n, read)
-            if count > 12:
-                four = merge(four, added_few(taps + 192, count - 12, source, n, read))
-            acc = merge(acc, four)
-        elif count > 8:
-            acc = merge(acc, added_few(taps + 128, count - 8, source, n, read))
-    else:
-        acc = added_4(taps, source, n, read)
-        if count > 4:
-            acc = merge(acc, added_few(taps + 64, count - 4, source, n, read))
-    return acc
-
-
-def added_4(taps, source, n, read) -> "acc":
-    first = merge(read(source, taps, 0, n), read(source, taps, 1, n))
-    return merge(first, merge(read(source, taps, 2, n), read(source, taps, 3, n)))
-
-
-def added_few(taps, count, source, n, read) -> "inline_acc":
-    """At most four rows."""
-    acc = read(source, taps, 0, n)
-    if count > 1:
-        acc = merge(acc, read(source, taps, 1, n))
-        if count > 3:
-            acc = merge(acc, merge(read(source, taps, 2, n), read(source, taps, 3, n)))
-        elif count > 2:
-            acc = merge(acc, read(source, taps, 2, n))
-    return acc
 
 
 def merged_twice(taps, count, source, a, b, c, below, at, n) -> "inline_accs_2":

@@ -166,18 +166,28 @@ def convert(b, v, src, dst):
     if is_float(src) and is_float(dst):
         return b.fpext(v, to) if itemsize(dst) > itemsize(src) else b.fptrunc(v, to)
     if is_float(src):
-        wide = like(v.type, I64)
         if on_gpu(b):  # whose instruction saturates by itself
-            v = (b.fptoui if dst == "uint64" else b.fptosi)(v, wide)
+            v = (b.fptoui if dst == "uint64" else b.fptosi)(v, like(v.type, I64))
         else:
-            name = "llvm.fptoui.sat" if dst == "uint64" else "llvm.fptosi.sat"
-            v = call(b, name, wide, [v])
-        return v if itemsize(dst) == 8 else b.trunc(v, to)
+            v = _saturated(b, v, I32 if itemsize(dst) < 4 or dst == "int32" else I64, dst != "uint64")
+        return v if v.type == to else b.trunc(v, to)
     if is_float(dst):
         return (b.sitofp if kind(src) == "i" else b.uitofp)(v, to)
     if itemsize(dst) <= itemsize(src):
         return v if itemsize(dst) == itemsize(src) else b.trunc(v, to)
     return (b.sext if kind(src) == "i" else b.zext)(v, to)
+
+
+def _saturated(b, v, element, signed):
+    """Floats as integers, what is too large or too small as the largest or smallest, NaN as 0: of vectors LLVM's own intrinsic takes lane by lane."""
+    wide, bits = like(v.type, element), element.width - signed
+    high, low = const(v.type, 2.0**bits), const(v.type, -(2.0**bits) if signed else 0.0)
+    above, below = b.fcmp_ordered(">=", v, high), b.fcmp_ordered("<", v, low)
+    there = b.and_(b.fcmp_ordered(">=", v, low), b.fcmp_ordered("<", v, high))
+    v = b.select(there, v, const(v.type, 0.0))
+    v = (b.fptosi if signed else b.fptoui)(v, wide)
+    v = b.select(above, const(wide, 2**bits - 1), v)
+    return b.select(below, const(wide, -(2**bits) if signed else 0), v)
 
 
 def lane_mask(b, n, lanes, bits=32, planes=1):

@@ -21,14 +21,6 @@ def merge_three_later(acc, v, w) -> "same":
     return merge_later(merge_later(acc, v), w)
 
 
-def no_four(a, b, c, d) -> "acc":
-    return tap(a, 0)
-
-
-def four_of(a, b, c, d) -> "acc":
-    return widened(add(add(load_narrow(a), load_narrow(b)), add(load_narrow(c), load_narrow(d))))
-
-
 def block_of(addr, key) -> "acc":
     return add_block(addr)
 

@@ -23,7 +23,10 @@ def lanes_of(types, channel):
 
 def fused_lanes(types):
     """Elements per vector where windows are merged in registers, of which three or four are in use at a time."""
-    return min(64 // max(dtypes.itemsize(n) for n in (types.x, types.acc, types.y)), 64)
+    names = [types.x, types.acc, types.y]
+    if types.x == "float32" and types.acc == "float64" != types.y:
+        names.remove(types.acc)  # most of what is done to an element is done before it is widened
+    return min(64 // max(map(dtypes.itemsize, names)), 64)
 
 
 def whole_lanes(reduction, types, channel, elements):

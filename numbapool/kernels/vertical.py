@@ -4,6 +4,7 @@
 
 from numbapool.kernels.ahead import *
 from numbapool.kernels.block import *
+from numbapool.kernels.trees import *
 
 TEMPLATE = True
 
@@ -40,7 +41,7 @@ def vertical(args, taps, count, source, step, row, span, at, n, groups, x_group,
         for _ in range(groups):
             if word(args, STREAMS):
                 done = 1
-                if FOURS and count > 3 and word(args, STREAMS) > 1:
+                if WIDENS and count > 3 and word(args, STREAMS) > 1:
                     for done in range(0, count - 3, 4):
                         four_rows(args, taps + 16 * done, source, done == 0, row, span, at, whole)
                     done = count // 4 * 4
@@ -60,9 +61,12 @@ def vertical(args, taps, count, source, step, row, span, at, n, groups, x_group,
             at += pitch
     else:
         for _ in range(groups):
-            acc = tap_n(source + word(taps, 0), n, word(taps, 1))
-            for t in range(1, count):
-                acc = merge_later(acc, tap_n(source + word(taps, 2 * t), n, word(taps, 2 * t + 1)))
+            if WIDENS:
+                acc = tree_rows(taps, count, source, n)
+            else:
+                acc = tap_n(source + word(taps, 0), n, word(taps, 1))
+                for t in range(1, count):
+                    acc = merge_later(acc, tap_n(source + word(taps, 2 * t), n, word(taps, 2 * t + 1)))
             push(row, span, at, acc)
             least = noticed(least, acc)
             source += x_group
@@ -76,18 +80,13 @@ def merge_rows(args, taps, count, source, row, span, at, n, least) -> "acc":
     The last vector overlaps its neighbour: there is no scalar tail.
     """
     asks = word(args, ALONG)
-    if FOURS and count > 3:
+    if WIDENS:
         for j in range(0, n, LANES):
             i = min(j, n - LANES)
             here = source + i * X_SIZE
             if asks:
                 ask_for_new(args, taps, count, source, i, n)
-            acc = four_taps(taps, here)
-            for t in range(4, count - 3, 4):
-                acc = merge(acc, four_taps(taps + 16 * t, here))
-            for t in range(count // 4 * 4, count):
-                acc = merge_later(acc, tap(here + word(taps, 2 * t), word(taps, 2 * t + 1)))
-            push(row, span, at + i, acc)
+            push(row, span, at + i, tree_rows(taps, count, here, LANES))
         return least
     a, b, c = source + word(taps, 0), source + word(taps, 2), source + word(taps, 4)
     for j in range(0, n, LANES):
@@ -130,20 +129,13 @@ def next_row(source, key, row, span, at, n, least) -> "acc":
     return least
 
 
-def four_taps(taps, source) -> "acc":
-    """Four rows merged before they are widened: where one rounds, and the other costs more than the rest."""
-    return four(
-        source + word(taps, 0), source + word(taps, 2), source + word(taps, 4), source + word(taps, 6)
-    )
-
-
 def four_rows(args, taps, source, first, row, span, at, n):
     """As `first_row` and `next_row`, four rows at a time."""
     asks = word(args, ALONG)
     for i in range(0, n, LANES):
         if asks:
             ask_along(args, taps, 0, 4, source, i, n, 4 * word(args, X_H))
-        acc = four_taps(taps, source + i * X_SIZE)
+        acc = widened(tree_4(taps, source + i * X_SIZE, LANES, leaf))
         if not first:
             acc = merge(pull(row, span, at + i, 0), acc)
         push(row, span, at + i, acc)
