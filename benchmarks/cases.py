@@ -169,6 +169,7 @@ CASES = (
     *(Case(*args) for args in FAMILY),
     *(Case(*args, layout="NHWC") for args in HEADS),
     *(Case("avg", (1, 1, 4096, 4096), Sliding(2, 2), option=option) for option in ("omit", "where")),
+    *(Case("avg", (1, 1, 4096, 4096), window, dtype="uint8") for window in (Sliding(2, 2), Sliding(3, 1, 1))),
     *(Case(*args, layout=layout, option="indices") for args in NETWORKS[:3] for layout in ("C", "NHWC")),
 )
 
@@ -219,6 +220,8 @@ class Data:
         case = self.case
         arrays = [self.given(a) if isinstance(a, np.ndarray) else a for a in self.arguments]
         keywords = {"axes": case.axes} if case.axes else {}
+        if case.op == "avg" and not case.is_float:
+            keywords["dtype"] = case.dtype
         if case.window.random:
             keywords["random_samples"] = self.samples
         if option and case.option:

@@ -84,10 +84,8 @@ class Reduction:
     power: float | None = None
 
     @lru_cache(maxsize=512)  # noqa: B019 - there are few reductions, and most live as long as the module
-    def types(
-        self, x: str, dtype: str | None, wide: bool, weighted: bool = False, small: bool = False
-    ) -> Types:
-        """Element types of a call on dtype `x` with the argument ``dtype=`` (names), `wide` for many taps, `small` for sums of integers that are `SMALL` at most."""
+    def types(self, x: str, dtype: str | None, wide: bool, weighted: bool = False, small: str = "") -> Types:
+        """Element types of a call on dtype `x` with the argument ``dtype=`` (names), `wide` for many taps; `small`: the dtype that holds sums of integers, if these are `SMALL` at most."""
         if self.selecting and (self.power is None or dtypes.is_float(x)):
             acc = "float32" if dtypes.is_half(x) else "uint8" if x == "bool" else x
             acc = "float64" if dtype == "float64" else acc
@@ -107,13 +105,18 @@ class Reduction:
         floating = self.mean or dtypes.is_float(y)
         if small:
             end = "float64" if y == "float64" else "float32"
-            return Types(x, "int32", y, end if floating else "int32")
+            return Types(x, small, y, end if floating else small)
         acc = "float64" if floating and dtypes.itemsize(x) == 8 else widest
         return Types(x, acc, y, "float64" if floating else acc)
 
     def signed_zeros(self, x: str) -> bool:
         """Whether the result of elements of dtype `x` may be a zero of either sign, and which one depends on their order."""
         return self.selecting and self.power is None and dtypes.is_float(x)
+
+    def adds_integers(self, x: str) -> bool:
+        """Whether elements of dtype `x` are integers of one or two bytes, which are added."""
+        added = self.merge == "add" and self.power is None
+        return added and not dtypes.is_float(x) and dtypes.itemsize(x) <= 2
 
     def scaled(self, x: str) -> bool:
         """Whether powers of elements of dtype `x` could leave the range of float64, or nothing look like something."""

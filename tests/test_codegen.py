@@ -143,7 +143,7 @@ from numbapool.kernels import build
 x = np.arange(2.0 * 40 * 40, dtype="f4").reshape(1, 2, 40, 40)
 small = [np.ascontiguousarray(x[:, :, :n, :n]) for n in (7, 12)]
 for a in (x, x[:, :, ::2, ::3], np.asfortranarray(x), x.transpose(0, 2, 3, 1), *small):
-    for k, s, p, d in itertools.product((1, 2, 3, 9), (1, 2, 3), (0, 1), (1, 2)):
+    for k, s, p, d in itertools.product((1, 2, 3, 5, 9), (1, 2, 3), (0, 1), (1, 2)):
         if p > d * (k - 1):
             continue
         for axes in ((2, 3), (1, 2)):
@@ -159,9 +159,16 @@ for a in (x, x[:, :, ::2, ::3], np.asfortranarray(x), x.transpose(0, 2, 3, 1), *
 names = [k.name for k in build.kernels()]
 own = {op: [n for n in names if n.startswith(op)] for op in ("max", "avg")}
 shared = [n for n in names if not n.startswith(("max", "avg"))]
-print(len(own["max"]), len(shared), len(own["avg"]), names)
+for a in (x.astype("u1"), *(a.astype("u1") for a in small)):
+    for k, s in itertools.product((1, 2, 5, 9, 20, 40), (1, 2, 40)):
+        if k <= a.shape[-1]:
+            nbp.avg_pool2d(a, k, s, dtype="uint8")
+for k, s in ((200, 1), (200, 200), (40000, 1), (40000, 40000)):
+    nbp.avg_pool1d(np.ones((3, 80000), "u1"), k, s, dtype="uint8")
+bytes_ = [k.name for k in build.kernels() if k.name.startswith("avg") and "uint8" in k.name]
+print(len(own["max"]), len(shared), len(own["avg"]), len(bytes_), names, bytes_)
 """
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr[-2000:]
-    *counts, names = run.stdout.split(maxsplit=3)
+    *counts, names = run.stdout.split(maxsplit=4)
     assert all(int(n) <= 10 for n in counts), names

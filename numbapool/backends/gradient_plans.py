@@ -182,7 +182,7 @@ def filling(shape, strides, x_name, axes, windows, dy_name, divisor, dy_strides)
     if not _is_onehot(view, roles, "positions", dtypes.itemsize(x_name)):
         return None
     types = AVG.types(dy_name, x_name, False)
-    kernel = build.kernel(fill, lambda: bind_gradients.fill(types), kernel_name("avg", "fill", types))
+    kernel = build.kernel(fill, lambda: bind_gradients.fill(types), kernel_name("any", "fill", types))
     n = size_of([v.size for v in roles])
     fields, items = in_groups(view, "YX", n * dtypes.itemsize(x_name))
     divisors = np.full(vectors.lanes_of(types, None), divisor, types.end)

@@ -47,6 +47,7 @@ ROUNDINGS = 4  # in a row that a float32 sum may take
 HALF_ROUNDINGS = 512  # the same where x is a half, whose own rounding is 2^13 times as large
 MOST_PLACES = 254  # taps that a byte can number, with one value left for none
 MOST_LISTED, FEWER_LISTED = 65536, 4096  # rows of a window that are merged without a scratch row of columns
+MOST_SHORT = 128  # bytes whose sums 16 bits hold; more, and as many integers of two bytes, are the affair of one kernel
 WHOLE_RUN = 16  # neighbours from which planes with one window are read as a whole
 INNER_LEAST = 256  # bytes of inner elements, beside which small windows are merged one by one, in registers
 INNER_CACHE_BYTES = 16 << 20  # from which on what they read is asked for
@@ -115,7 +116,20 @@ def _form(
         w, view = untouched(view.inner), inner_as_columns(view)
         d, h, _ = roles(view, axes, windows)
     queued = not one_by_one and h.step == 1 and h.most >= TALL and h.overlap and h.most > 3 * h.pace
-    small = exact and not elements and _are_small(x_name, d.most * h.most * w.most)
+    keyed = None if key == "weights" else key
+    if not key and reduction.selecting and (reduction.power or signs):
+        keyed = key_kind(windows)
+    signed = reduction.signed_zeros(x_name)
+    runs = None if beside else _runs(view, (d, h, w), shape, axes, strides, x_name, keyed, signed)
+    long = not (runs or apart) and _are_long(
+        view, (d, h, w), axes, shape, x_name, reduction.selecting, keyed, elements, signed
+    )
+    is_large = queued or w.most >= BROAD or keyed == "positions"
+    taps, small = d.most * h.most * w.most, ""
+    if reduction.adds_integers(x_name) and not elements:
+        exact |= reduction.types(x_name, y_name, True).y == "float64"
+        small = _sums_in(x_name, taps, runs or long) if exact else ""
+        is_large |= taps > MOST_SHORT or not small
     narrow, broad = (
         reduction.types(x_name, y_name, wide, bool(elements.weights), small) for wide in (False, True)
     )
@@ -124,12 +138,6 @@ def _form(
     if one_by_one and d.most * h.most <= trees.MOST:
         roundings = ROUNDINGS
     precise = narrow != broad and roundings > (HALF_ROUNDINGS if half else ROUNDINGS)
-    keyed = None if key == "weights" else key
-    if not key and reduction.selecting and (reduction.power or signs):
-        keyed = key_kind(windows)
-    signed = reduction.signed_zeros(x_name)
-    runs = None if beside else _runs(view, (d, h, w), shape, axes, strides, x_name, keyed, signed)
-    is_large = queued or w.most >= BROAD or keyed == "positions"
     types = broad if precise or ((is_large or runs) and not half) else narrow
     sizes = [dtypes.itemsize(x_name), dtypes.itemsize(types.y)]
     widens = precise and vectors.widens(reduction, types, elements) and w.size > vectors.fused_lanes(types)
@@ -137,11 +145,9 @@ def _form(
     is_large |= precise and not in_registers
     paired = bool(reduction.mean and elements) or reduction.scaled(x_name)
     channel = types.end if paired else {None: None, "places": "uint8", "positions": "int64"}[keyed]
-    template = "whole" if runs else "large" if is_large else "fused" if in_registers else "rows"
-    if not (runs or apart) and _are_long(
-        view, (d, h, w), axes, shape, x_name, reduction.selecting, keyed, elements, signed
-    ):
-        template = "long"
+    template = (
+        "long" if long else "whole" if runs else "large" if is_large else "fused" if in_registers else "rows"
+    )
     items = [dtypes.itemsize(n) for n in (x_name, types.y, channel if key else None) if n]
     if template == "rows" and not (beside or apart or (channel in vectors.PAIRS and channel != types.acc)):
         rows = list(zip((w.size, w.count, w.count), items, strict=False))
@@ -159,9 +165,12 @@ def _form(
     return _Form(view, (d, h, w), queued, keyed, paired, channel, types, template, runs)
 
 
-def _are_small(x_name, taps):
-    """Whether sums of so many elements of a small integer dtype are."""
-    return not dtypes.is_float(x_name) and taps << 8 * dtypes.itemsize(x_name) <= SMALL
+def _sums_in(x_name, taps, at_once):
+    """The integer dtype in which so many elements of one or two bytes are added up, "" for the widest; `at_once`: where planes or windows are read as a whole, which have a kernel less."""
+    most = taps << 8 * dtypes.itemsize(x_name)
+    if dtypes.itemsize(x_name) == 1 and taps <= MOST_SHORT and not at_once:
+        return "int16"
+    return "int32" if most <= SMALL else ""
 
 
 def _listed(reduction, view, x_name, y_name):
