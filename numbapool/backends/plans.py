@@ -98,7 +98,7 @@ def _form(
     signs=False,
     exact=False,
 ):
-    """`exact`: what sums are divided by is an integer that float32 has."""
+    """`exact`: sums are divided by the number of their elements."""
     view = canonical(shape, axes, [strides, y_strides, key_strides, *beside], apart=apart)
     d, h, w = roles(view, axes, windows)
     if (
@@ -310,7 +310,7 @@ def forward(
     beside = {letter: steps for letter, steps in beside.items() if steps is not None}
     form = _form(
         reduction, shape, strides, x_name, axes, windows, y_name, y_strides, key, key_strides or y_strides, elements,
-        tuple(beside.values()), plane_strides is not None, signs, divisor is None or divisor in range(1, SMALL),
+        tuple(beside.values()), plane_strides is not None, signs, divisor is None,
     )  # fmt: skip
     view, (d, h, w), queued, keyed, paired, channel, types = (
         form.view, form.roles, form.queued, form.keyed, form.paired, form.channel, form.types,

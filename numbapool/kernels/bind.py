@@ -130,7 +130,19 @@ def forward(
 def y_dtype(reduction, types):
     """The dtype of results, with a word on how they become it."""
     chooses = reduction.selecting and reduction.power is None and types.x == types.y == "bfloat16"
+    if _rounds_small(reduction, types):
+        return dtypes.NEAREST[types.y]
     return dtypes.CHOSEN_BFLOAT16 if chooses else types.y
+
+
+def _rounds_small(reduction, types):
+    """Whether means of small integers become integers of a byte or two as they are stored."""
+    return (
+        reduction.mean
+        and dtypes.kind(types.acc) == "i"
+        and types.end == "float32"
+        and types.y in dtypes.NEAREST
+    )
 
 
 def marks(types, channel):
@@ -410,7 +422,7 @@ def _finish(p, reduction, types, lanes, channel):
         "divisor_from": reductions.no_divisor,
         "divisor_at": reductions.no_divisor,
     }
-    rounds = not dtypes.is_float(types.y)
+    rounds = not dtypes.is_float(types.y) and not _rounds_small(reduction, types)
     if types.acc != types.end or rounds:
         names["to_end"] = p.caster(types.acc, types.end, lanes)
         names["rint"] = p.rint

@@ -9,7 +9,7 @@ from llvmlite import ir
 from numba.core import config, types
 from numba.extending import models, register_model
 
-from numbapool.dtypes import CHOSEN_BFLOAT16, is_float, is_half, itemsize, kind
+from numbapool.dtypes import CHOSEN_BFLOAT16, NEAREST, is_float, is_half, itemsize, kind
 
 I1, I8, I16, I32, I64 = (ir.IntType(n) for n in (1, 8, 16, 32, 64))
 F16, F32, F64 = ir.HalfType(), ir.FloatType(), ir.DoubleType()
@@ -156,6 +156,9 @@ def convert(b, v, src, dst):
         return b.trunc(
             b.lshr(b.bitcast(v, like(v.type, I32)), const(like(v.type, I32), 16)), like(v.type, I16)
         )
+    if dst in NEAREST.values():  # in the lowest bits of what has units of one
+        v = b.bitcast(b.fadd(v, const(v.type, 1.5 * 2**23)), like(v.type, I32))
+        return b.trunc(v, like(v.type, llvm_type(dst.split()[1])))
     if is_half(src):
         v = (_half_to_f32 if src == "float16" else _bfloat_to_f32)(b, v)
         return convert(b, v, "float32", dst)

@@ -8,7 +8,7 @@ import ctypes
 
 import numpy as np
 
-from numbapool.dtypes import CHOSEN_BFLOAT16, is_float, is_half, itemsize
+from numbapool.dtypes import CHOSEN_BFLOAT16, NEAREST, is_float, is_half, itemsize
 
 
 def _stored(name):
@@ -35,6 +35,8 @@ def convert(v, src, dst):
             u = f.view(np.uint32)
             rounded = (u + np.uint32(0x7FFF) + ((u >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
             return np.where(np.isnan(f), (u >> np.uint32(16)) | np.uint32(0x40), rounded).astype(np.uint16)
+        if dst in NEAREST.values():
+            return convert(np.rint(v), src, dst.split()[1])
         if is_float(src) and not is_float(dst):
             wide = np.dtype(np.uint64 if dst == "uint64" else np.int64)
             info = np.iinfo(wide)
