@@ -184,7 +184,10 @@ def test_out_may_overlap_masks_and_weights():
 ADAPTIVE = [((2, 13, 17), (4, 5), (-2, -1)), ((2, 13, 17, 3), (13, 2), (1, 2)), ((2, 9, 8, 40), (3, 5), (1, 2)), ((3, 6, 8), (3, 4), (1, 2))]  # fmt: skip
 
 
-@pytest.mark.parametrize("names", ["omit", "where", "weights", "weights where omit"])
+@pytest.mark.parametrize(
+    "names",
+    slow_but(["omit", "weights where"], ["omit", "where", "weights", "weights where", "weights where omit"]),
+)
 def test_adaptive_and_global(names):
     for shape, size, axes in ADAPTIVE:
         x = holes(shape, infinite=False)
