@@ -47,7 +47,7 @@ ROUNDINGS = 4  # in a row that a float32 sum may take
 HALF_ROUNDINGS = 512  # the same where x is a half, whose own rounding is 2^13 times as large
 MOST_PLACES = 254  # taps that a byte can number, with one value left for none
 MOST_LISTED, FEWER_LISTED = 65536, 4096  # rows of a window that are merged without a scratch row of columns
-MOST_SHORT = 128  # bytes whose sums 16 bits hold; more, and as many integers of two bytes, are the affair of one kernel
+MOST_SHORT = 128  # bytes whose sum 16 bits hold; windows of more of them, or of two-byte integers, are left to one kernel
 WHOLE_RUN = 16  # neighbours from which planes with one window are read as a whole
 INNER_LEAST = 256  # bytes of inner elements, beside which small windows are merged one by one, in registers
 INNER_CACHE_BYTES = 16 << 20  # from which on what they read is asked for
@@ -96,9 +96,9 @@ def _form(
     beside,
     apart,
     signs=False,
-    exact=False,
+    counted=False,
 ):
-    """`exact`: sums are divided by the number of their elements."""
+    """`counted`: what is divided is divided by a number of elements."""
     view = canonical(shape, axes, [strides, y_strides, key_strides, *beside], apart=apart)
     d, h, w = roles(view, axes, windows)
     if (
@@ -127,8 +127,8 @@ def _form(
     is_large = queued or w.most >= BROAD or keyed == "positions"
     taps, small = d.most * h.most * w.most, ""
     if reduction.adds_integers(x_name) and not elements:
-        exact |= reduction.types(x_name, y_name, True).y == "float64"
-        small = _sums_in(x_name, taps, runs or long) if exact else ""
+        float32_will_do = counted or reduction.types(x_name, y_name, True).y == "float64"  # or is not asked
+        small = _sums_in(x_name, taps, runs or long) if float32_will_do else ""
         is_large |= taps > MOST_SHORT or not small
     narrow, broad = (
         reduction.types(x_name, y_name, wide, bool(elements.weights), small) for wide in (False, True)

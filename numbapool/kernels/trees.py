@@ -10,7 +10,7 @@ MOST = 16  # rows of a tree
 
 
 def tree_rows(taps, count, source, n) -> "inline_acc":
-    """The rows in the list `taps` of at most n columns: a tree, and what the next ones come to."""
+    """The rows in the list `taps`, at least one, of at most n columns: a tree, and what the next ones come to."""
     acc = tree_widened(taps, min(count, MOST), source, n)
     for t in range(MOST, count, MOST):
         acc = merge(acc, tree_widened(taps + 16 * t, min(count - t, MOST), source, n))
@@ -56,7 +56,7 @@ def tree_4(taps, source, n, read) -> "tree":
 
 
 def tree_few(taps, count, source, n, read) -> "inline_tree":
-    """At most four rows."""
+    """One row to four."""
     acc = read(source, taps, 0, n)
     if count > 1:
         acc = add(acc, read(source, taps, 1, n))
