@@ -9,7 +9,7 @@ UNSIGNED = ("uint8", "uint16", "uint32", "uint64")
 CHOSEN_BFLOAT16 = (
     "chosen bfloat16"  # to kernels: one that was widened before, of which nothing has to be rounded
 )
-# The same of integers that a float32 of a few binades is rounded to, half to even, which an addition does.
+# To kernels as well: integers that float32 numbers below 2^22 are rounded to as they are stored, half to even.
 NEAREST = {name: f"nearest {name}" for name in ("int8", "int16", "uint8", "uint16")}
 SUPPORTED = ("bool", *SIGNED, *UNSIGNED, *FLOATS)
 _SIZES = {"bool": 1, "float16": 2, "bfloat16": 2}

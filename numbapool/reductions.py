@@ -128,8 +128,8 @@ class Reduction:
         return self.power != 1 and self.power * binades > 1000
 
 
-# Sums s of integers up to here are elements of float32, and so is what becomes of s / n when rounded to an integer, half to even: the quotient is no less than 1 / 2n away from a tie, if it
-# is none, and what float32 makes of it is less than that away from it.
+# Sums s of integers up to here are exact in float32, and s / n divided in float32 rounds to the same integer as the exact quotient, half to even: one that is no tie is at least 1 / 2n
+# away from a tie, and float32 errs by less.
 SMALL = 1 << 23
 
 
