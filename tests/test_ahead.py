@@ -70,7 +70,8 @@ def test_large_arrays(asked, plane, fn, args, expected):
         ((10, 64, 400), "avg_pool2d", (4,), {}, 4, 4 * 1600),  # with float64 in between
         ((10, 64, 400), "max_pool2d", (4,), {"return_indices": True}, 4, 4 * 1600),
         ((10, 40, 40, 16), "max_pool2d", (3, 2, 1), {"axes": (1, 2)}, 2, 2 * 40 * 64),
-        ((4, 20, 9, 1100), "avg_pool2d", (3, 2), {"axes": (1, 2)}, 2, 2 * 9 * 4400),
+        ((4, 20, 9, 1100), "avg_pool2d", (3, 1), {"axes": (1, 2)}, 1, 9 * 4400),
+        ((4, 20, 9, 1100), "avg_pool2d", (3, 2), {"axes": (1, 2)}, 9, 2 * 4400),  # element by element
         ((20, 64, 255), "max_pool2d", (3, 2, 1), {}, 0, 0),  # rows of less than a kilobyte
         ((10, 64, 400), "max_pool2d", (2, (8, 2)), {}, 0, 0),  # most rows are in no window
         ((10, 64, 400), "max_pool2d", (3, 2, 1), {"where": np.ones((64, 400), bool)}, 2, 2 * 1600),

@@ -22,9 +22,10 @@ def kernel(name, dtype, form, key):
         return build.assembly(form, bind_gradients.summing(types, factors), "test")
     if form in (phases, runs):
         return build.assembly(form, bind_gradients.phases(reductions.AVG.types(dtype, dtype, False)), "test")
-    small = name == "ROUNDED"
-    reduction = reductions.AVG if small else getattr(reductions, name)
-    types = reduction.types(dtype, dtype if small else None, form is large, False, small)
+    rounded = name == "ROUNDED"
+    reduction = reductions.AVG if rounded else getattr(reductions, name)
+    small = {"uint8": "int16", "int16": "int32"}.get(dtype, "") if rounded else ""
+    types = reduction.types(dtype, dtype if rounded else None, form is large, False, small)
     names = {narrow: bind.narrow, fused: bind.fused}.get(form, bind.forward)
     return build.assembly(form, names(reduction, types, key), "test")
 
@@ -116,13 +117,13 @@ def test_loops(target, cases):
             assert not bad, (case, bad)
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "int16"])
-def test_rounding_takes_whole_vectors(dtype):
+@pytest.mark.parametrize(("dtype", "converts"), [("uint8", r"addps"), ("int32", r"cvttpd2dq")])
+def test_rounding_takes_whole_vectors(dtype, converts):
     """From floats to integers as well, of which LLVM takes saturating conversions lane by lane."""
     if sys.platform != "linux" or os.uname().machine != "x86_64":
         pytest.skip("the patterns are x86-64 instructions")
     for assembly in assemblies("host", [("ROUNDED", dtype, form, None) for form in ("fused", "rows")]):
-        assert re.search(r"cvttps2dq", assembly)
+        assert re.search(converts, assembly)
         assert not re.search(r"cvtt?s[sd]2si", assembly)
 
 

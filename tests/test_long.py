@@ -61,7 +61,7 @@ def test_window(op, names):
         check_vjp(fn, x, WINDOW, given, array(y.shape, seed=1))
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "float16"])
+@pytest.mark.parametrize("dtype", slow_but(["float16"], ["uint8", "float16"]))
 def test_dtype(dtype):
     x = array((2, 3, 20_011), dtype, "ties")
     for op in ("max", "avg"):
@@ -91,7 +91,7 @@ def test_two_and_three_axes(monkeypatch):
         forget_plans()
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "int16"])
+@pytest.mark.parametrize("dtype", slow_but(["float32", "uint8"], ["float32", "float64", "uint8", "int16"]))
 def test_windows_of_some_vectors(dtype):
     """From the columns on from which windows are read one by one, as many together as a vector has lanes, or what is left."""
     for columns in 31, 32, 33, 64, 65, 100, 257:
