@@ -108,7 +108,7 @@ def test_interleaved_results():
     assert np.array_equal(y, [1, 3, 5, 7, 9]) and np.array_equal(indices, [1, 3, 5, 7, 9])
 
 
-@pytest.mark.parametrize("channels", slow_but([32, 130], [16, 32, 40, 64, 130, 300, 513]))
+@pytest.mark.parametrize("channels", slow_but([130], [16, 32, 40, 64, 130, 300, 513]))
 def test_many_rows_with_channels_last(channels):
     """Planes with one window whose rows are read side by side, one after the other or four by four; more rows than are listed."""
     for plane in (7, 9), (20, 33), (70, 61):

@@ -5,7 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from cases import CHANNELS_LAST, KERNEL_PATHS, OPS, SMALL_PLANES, Case, array, same_bits
+from cases import CHANNELS_LAST, KERNEL_PATHS, OPS, SMALL_PLANES, Case, array, same_bits, slow_but
 
 import numbapool as nbp
 
@@ -96,7 +96,7 @@ def test_the_guard_guards(run_python):
 
 
 @needs_mprotect
-@pytest.mark.parametrize("dtype", ["uint8", "float16", "float32", "float64"])
+@pytest.mark.parametrize("dtype", slow_but(["uint8", "float32"], ["uint8", "float16", "float32", "float64"]))
 @pytest.mark.parametrize("source", ["_WIDTHS", "_TABLES", "_VIEWS"])
 def test_protected_pages(run_python, source, dtype):
     for threads in (1, 2) if source == "_TABLES" and dtype == "float32" else (1,):
