@@ -98,7 +98,7 @@ def _form(
     signs=False,
     counted=False,
 ):
-    """`counted`: what is divided is divided by a number of elements."""
+    """`counted`: means are sums divided by the number of their elements, not by a number that was given."""
     view = canonical(shape, axes, [strides, y_strides, key_strides, *beside], apart=apart)
     d, h, w = roles(view, axes, windows)
     if (
@@ -127,8 +127,9 @@ def _form(
     is_large = queued or w.most >= BROAD or keyed == "positions"
     taps, small = d.most * h.most * w.most, ""
     if reduction.adds_integers(x_name) and not elements:
-        float32_will_do = counted or reduction.types(x_name, y_name, True).y == "float64"  # or is not asked
-        small = _sums_in(x_name, taps, runs or long) if float32_will_do else ""
+        # Of a given number float32 may know too little; where the result is float64 it is not asked.
+        if counted or reduction.types(x_name, y_name, True).y == "float64":
+            small = _sums_in(x_name, taps, runs or long)
         is_large |= taps > MOST_SHORT or not small
     narrow, broad = (
         reduction.types(x_name, y_name, wide, bool(elements.weights), small) for wide in (False, True)
@@ -167,10 +168,10 @@ def _form(
 
 def _sums_in(x_name, taps, at_once):
     """The integer dtype in which so many elements of one or two bytes are added up, "" for the widest; `at_once`: where planes or windows are read as a whole, which have a kernel less."""
-    most = taps << 8 * dtypes.itemsize(x_name)
-    if dtypes.itemsize(x_name) == 1 and taps <= MOST_SHORT and not at_once:
+    nbytes = dtypes.itemsize(x_name)
+    if nbytes == 1 and taps <= MOST_SHORT and not at_once:
         return "int16"
-    return "int32" if most <= SMALL else ""
+    return "int32" if taps << 8 * nbytes <= SMALL else ""
 
 
 def _listed(reduction, view, x_name, y_name):

@@ -23,9 +23,9 @@ def lanes_of(types, channel):
 
 def fused_lanes(types):
     """Elements per vector where windows are merged in registers, of which three or four are in use at a time."""
-    names = [types.x, types.acc, types.y]
-    if types.x == "float32" and types.acc == "float64" != types.y:
-        names.remove(types.acc)  # most of what is done to an element is done before it is widened
+    names = [types.x, types.y]
+    if not _is_between(types):  # else most of what is done to an element is done before it is widened
+        names.append(types.acc)
     return min(64 // max(map(dtypes.itemsize, names)), 64)
 
 
@@ -78,4 +78,9 @@ def places_dtype(types):
 def widens(reduction, types, elements):
     """Whether elements are widened to be added, so that a few may be added before: half the work, and a few roundings of those that are allowed."""
     plain = reduction.merge == "add" and reduction.power is None and not elements
-    return plain and (types.x, types.acc) == ("float32", "float64") and types.y != "float64"
+    return plain and _is_between(types)
+
+
+def _is_between(types):
+    """Whether float64 is only used between elements and results of float32, or of less."""
+    return (types.x, types.acc) == ("float32", "float64") and types.y != "float64"
