@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-MANY = 1 << 16  # windows of one axis, whose table is only made where it is needed
+SOME = 1 << 12  # windows of one axis, whose table is only made where it is needed
+MANY = 1 << 16  # windows or elements, for which it had better not be needed
 PIECE = 1 << 16  # lines of it that are looked at together
 
 
@@ -194,6 +195,15 @@ class Windows:
             (stride, before),
         )
 
+    def phase(self, of: int) -> Windows | None:
+        """Of windows whose elements are neighbours: those that cover the elements `of`, `of` + stride, …, which slide by one over the windows; None if no window does."""
+        kernel, stride, before = self.sliding
+        # The first of the windows that cover `of`, were there as many.
+        lowest = -((kernel - 1 - of - before) // stride)
+        kernel = (of + before) // stride - lowest + 1
+        after = -((of - self.size) // stride) - self.count + lowest + kernel - 1
+        return sliding(self.count, kernel, 1, -lowest, after, 1, False, False) if kernel > 0 else None
+
     def uncovered(self) -> np.ndarray:
         """The elements that are in no window."""
         if self.regular and self.step == 1 and self.regular[0] >= self.regular[1]:  # all between the ends are
@@ -282,28 +292,35 @@ def sliding(size, kernel, stride, before, after, dilation, ceil_mode, count_padd
     stride = stride if count > 1 else 1
     counted = (reach, before, size + after) if count_padding else None
 
+    # Taps that fall outside in every window are dropped: windows far larger than the axis cost what the axis costs.
+    lowest, highest = 0, kernel
+    if dilation == 1:  # so that no window lies between elements
+        lowest, highest = max(before - (count - 1) * stride, 0), min(size + before, kernel)
+
     def lines(o):
         begin = o * stride - before
         first = np.maximum(-(begin // dilation), 0)
         start = begin + first * dilation
         stop = np.maximum(np.minimum(begin + reach, size), start)
         end = np.minimum(begin + reach, size + after) - begin if count_padding else stop - start
-        return np.stack([start, stop, first, -(-end // dilation)], axis=1)
+        return np.stack([start, stop, first - lowest, -(-end // dilation)], axis=1)
 
-    inside = max(-(-before // stride), 0)  # the first window that begins with an element
-    if count > MANY and inside < count and inside * stride - before + reach <= size:
-        return Windows(size, Lines(count, lines, kernel), dilation, (kernel, stride, before), counted=counted)
+    regular = highest - lowest, stride, before - lowest * dilation
+    inside = max(-(-regular[2] // stride), 0)  # the first window that begins with an element
+    spanned = (regular[0] - 1) * dilation + 1
+    if count > SOME and inside < count and inside * stride - regular[2] + spanned <= size:
+        return Windows(size, Lines(count, lines, regular[0]), dilation, regular, counted=counted)
     start, stop, first, extent = lines(np.arange(count)).T
-    # Taps that fall outside in every window are dropped: windows far larger than the axis cost what the axis costs.
+    # The same once more, as windows without an element do not count.
     taps = -(-(stop - start) // dilation)
     some = taps > 0
-    lowest = int(first[some].min()) if some.any() else 0
+    dropped = int(first[some].min()) if some.any() else 0
     highest = int((first + taps)[some].max()) if some.any() else 1
-    first = np.where(some, first - lowest, 0)
+    first = np.where(some, first - dropped, 0)
     start, stop = np.where(some, start, 0), np.where(some, stop, 0)
     table = np.ascontiguousarray(np.stack([start, stop, first, extent], axis=1))
     table.flags.writeable = False
-    regular = highest - lowest, stride, before - lowest * dilation
+    regular = highest - dropped, stride, before - (lowest + dropped) * dilation
     return Windows(size, table, dilation, regular, counted=counted)
 
 
@@ -391,6 +408,18 @@ class Planes:
 def untouched(size) -> Windows:
     """One window per element: an axis that is not pooled."""
     return sliding(size, 1, 1, 0, 0, 1, False, True)
+
+
+def extents(windows, axes, part, ndim):
+    """What sums over the windows ``y[part]`` are divided by, for broadcasting over an array of `ndim` axes."""
+    product = np.ones((1,) * ndim)
+    for a, w in zip(axes, windows, strict=True):
+        begin, end, _ = (part[a] if a < len(part) else slice(None)).indices(w.count)
+        first, less = w.alike(0)
+        alike = w.even or first <= begin < end <= first + less
+        along = w.extents(np.arange(begin, min(begin + 1, end) if alike else end), "float64")
+        product = product * along.reshape([-1 if b == a else 1 for b in range(ndim)])
+    return product
 
 
 def same_padding(size, kernel, stride, dilation, lower) -> tuple[int, int]:

@@ -122,6 +122,7 @@ def test_tables_on_demand(monkeypatch):
             except ValueError:
                 continue
             patch.setattr(windows, "MANY", 0)
+            patch.setattr(windows, "SOME", 0)
             known = windows.sliding.__wrapped__(*args)
             if isinstance(known.lines, np.ndarray):
                 continue
@@ -165,6 +166,7 @@ def test_very_many_windows(monkeypatch):
                     yield pullback(array(y.shape, seed=1))
 
     found = list(results())
+    monkeypatch.setattr(windows, "SOME", 1 << 62)
     monkeypatch.setattr(windows, "MANY", 1 << 62)
     caches = windows.sliding, request._remembered
     for cached in caches:

@@ -16,10 +16,12 @@ from typing import NamedTuple
 import numpy as np
 
 from numbapool import containers, dtypes, presence
-from numbapool.backends import cpu, gradient_plans
+from numbapool.backends import cpu, gradient_plans, plans, slabs
 from numbapool.backends.cpu import empty, result_layout
 from numbapool.presence import numbers
-from numbapool.windows import Windows, sliding
+from numbapool.reductions import AVG
+from numbapool.request import Request
+from numbapool.windows import Windows, extents, sliding
 
 BAND = 800  # binades that a band may span once raised
 NARROWEST = 1e-5  # binades of a band before
@@ -28,6 +30,7 @@ NO_BAND = -(2**31)
 FEW = 64  # windows that cover an element, for which a kernel reads them one by one
 MOST_LINES = 1 << 12  # elements of a part of windows that do not slide
 LONG = 1 << 16  # elements of the parts in which gradients of longer windows are done
+MOST_PHASES = 64  # of the strides of such windows, which are done one by one
 LONGEST = 1 << 18  # elements of a window up to which a kernel has scratch rows as long as it
 NORM_SLAB = 1 << 21  # elements whose norms are taken again together
 SAFE = 500  # binades that a power of a norm may be away from 1
@@ -129,7 +132,11 @@ def _spread(mean, request, dy, dx, name, divisor=None):
     plan = plan or gradient_plans.summing(
         mean, dx.shape, dx.strides, name, request.axes, request.windows, dy_name, divisor, dy.strides
     )
-    plan.run(dy, dx)
+    if plan is None:
+        windows, share = gradient_plans.as_forward(mean, request.windows, divisor)
+        slabs.fill(Request(AVG, dy, request.axes, windows, name, divisor=share), dx, None)
+    else:
+        plan.run(dy, dx)
     return dx
 
 
@@ -143,14 +150,39 @@ def _plain(request, dy):
     dx, mean, name = _new(request), request.reduction.mean, request.x_name
     if not _are_long(request) or all(_whole(w) for w in request.windows):
         return _spread(mean, request, dy, dx, name, request.divisor)
+    if _by_phases(request, dy, dx):
+        return dx
     for part in _parts(request, LONG):
         share = numbers(dy[part.y], "float64") / (request.divisor or 1)
-        for a, w in zip(request.axes, request.windows, strict=True) if mean and not request.divisor else ():
-            chosen = part.y[a] if a < len(part.y) else slice(None)
-            extents = w.extents(np.arange(*chosen.indices(w.count)), "float64")
-            share = share / extents.reshape([-1 if b == a else 1 for b in range(dx.ndim)])
+        if mean and not request.divisor:
+            share = share / extents(request.windows, request.axes, part.y, dx.ndim)
         _spread(False, replace(request, windows=part.windows), part.share(share), dx[part.x], name)
     return dx
+
+
+def _by_phases(request, dy, dx):
+    """The same where the windows that cover every n-th element slide by one over dy, so that what they add up is a forward call; False where they do not."""
+    strides = [w.regular[1] if w.regular and w.step == 1 else MOST_PHASES + 1 for w in request.windows]
+    if prod(strides) > MOST_PHASES:
+        return False
+    divisor = gradient_plans.shared_divisor(request.reduction.mean, request.windows, request.divisor)
+    for phase in itertools.product(*map(range, strides)):
+        some = dict(zip(request.axes, map(slice, phase, itertools.repeat(None), strides), strict=True))
+        to = dx[tuple(some.get(a, slice(None)) for a in range(dx.ndim))]
+        windows = tuple(w.phase(first) for w, first in zip(request.windows, phase, strict=True))
+        if None in windows:
+            to[...] = 0
+            continue
+        if plans.axis_of_slabs(AVG, windows) is None:
+            return False
+        adding = Request(
+            AVG, dy, request.axes, windows, request.x_name, divisor=divisor or 1.0, out=(to, None)
+        )
+        if divisor is None:
+            slabs.fill(adding, to, None, request.windows)
+        else:
+            cpu.forward(adding, None)
+    return True
 
 
 def _are_long(request):

@@ -75,7 +75,10 @@ class Repeated:
                 return None
         if not indices:
             if self.plan.run(x, y, out is not None):
-                self.signed().run(x, y, out is not None)
+                signed = self.signed()
+                if signed is None:
+                    return None
+                signed.run(x, y, out is not None)
         elif self.places is None:
             self.plan.run(x, y, out is not None, K=indices[0])
         else:
@@ -104,7 +107,8 @@ def repeated(request, x, result):
     plain = request.kind is None and request.planes is None
     plain = plain and request.presence.where is None and request.presence.weights is None
     if plain and request.x.dtype.isnative and results[0].size and address(request.x) == address(x):
-        return Repeated(request, results)
+        run = Repeated(request, results)
+        return run if run.plan is not None else None
     return None
 
 
@@ -213,8 +217,14 @@ def forward(request, key, samples=None):
         tables = request.planes.tables(
             samples, tuple(request.axes.index(a) if a >= 0 else -1 for a in plan.axes)
         )
-    if plan.run(x, y, given, K=saved, M=mask, V=weights, P=tables):
-        made(signs=True).run(x, y, given, M=mask, V=weights, P=tables)
+    if plan is not None and plan.run(x, y, given, K=saved, M=mask, V=weights, P=tables):
+        plan = made(signs=True)
+        if plan is not None:
+            plan.run(x, y, given, M=mask, V=weights, P=tables)
+    if plan is None:
+        from numbapool.backends import slabs
+
+        slabs.fill(replace(request, x=x), y, saved)
     if key == "positions" and kind == "places":
         saved = positions(request, saved, keys)
     return y, saved

@@ -79,28 +79,21 @@ class Factors:
 def summing(
     mean, shape, strides, x_name, axes, windows, dy_name, divisor, dy_strides, factors=Factors(), beside=()
 ):  # fmt: skip
-    """The plan of the backward of a sum (or a mean): dx, of this shape and these strides, from dy.
+    """The plan of the backward of a sum (or a mean): dx, of this shape and these strides, from dy. None if that is a forward call for which there is none.
 
     `beside` are the letters and byte strides of the arrays that `factors` are read from.
     """
     from numbapool.kernels import bind_gradients, spread
 
-    even = not mean or divisor is not None or all(w.even for w in windows)
-    constant = 1.0
-    if mean and even:
-        extents = size_of([w.extent for w in windows])
-        constant = (
-            divisor if divisor is not None else extents or 1
-        )  # windows without an element have no gradient
-    if even and not factors and _slide_by_one(windows):
-        dy_shape = tuple(
-            dict(zip(axes, (w.count for w in windows), strict=True)).get(a, n) for a, n in enumerate(shape)
-        )
-        lines = tuple(_reversed(w) for w in windows)
+    constant = shared_divisor(mean, windows, divisor)
+    even = constant is not None
+    turned = None if factors else as_forward(mean, windows, divisor)
+    if turned:
+        counts = dict(zip(axes, (w.count for w in windows), strict=True))
+        dy_shape = tuple(counts.get(a, n) for a, n in enumerate(shape))
         return forward(
-            AVG, dy_shape, dy_strides, dy_name, axes, lines, x_name, float(constant), strides, None, None
+            AVG, dy_shape, dy_strides, dy_name, axes, turned[0], x_name, turned[1], strides, None, None
         )
-
     letters = [letter for letter, _ in beside]
     view, (d, h, w) = _backward_view(
         shape, strides, axes, windows, dy_strides, [steps for _, steps in beside]
@@ -152,13 +145,28 @@ def summing(
     )
 
 
-def _slide_by_one(windows):
-    """Whether windows start at neighbours, and are no longer than there are of them, or an element is covered by many: else those that cover one are soon read."""
+def shared_divisor(mean, windows, divisor):
+    """What the sums of all windows are divided by, None if that is not the same."""
+    if not mean:
+        return 1.0
+    if divisor is not None:
+        return float(divisor)
+    # Windows without an element have no gradient.
+    return float(size_of([w.extent for w in windows]) or 1) if all(w.even for w in windows) else None
+
+
+def as_forward(mean, windows, divisor):
+    """Where the gradient of a sum or mean is itself the sum of dy over windows that slide, divided by a number: those windows and that number. Else None.
+
+    Windows must start at neighbours, and be no longer than there are of them, or cover an element by many: else those that cover one are soon read.
+    """
     if not all(w.regular and w.regular[1] == 1 for w in windows):
-        return False
-    return (
-        all(w.count >= w.most for w in windows) or size_of([min(w.count, w.most) for w in windows]) > COVERING
-    )
+        return None
+    many = size_of([min(w.count, w.most) for w in windows]) > COVERING
+    constant = shared_divisor(mean, windows, divisor)
+    if constant is None or not (many or all(w.count >= w.most for w in windows)):
+        return None
+    return tuple(map(_reversed, windows)), constant
 
 
 @lru_cache(maxsize=512)

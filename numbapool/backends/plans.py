@@ -56,6 +56,8 @@ MOST_ADDED = 25  # the same of sums, which would be done in float64 otherwise
 LONG = 256  # bytes from which rows of windows are read one by one, rather than from a scratch row: four vectors, for sums 64 elements; half if a window has but one
 OFTEN = 4  # times that they may read an element, if they are as many times as long
 SOMEWHAT = 9 / 8  # the same of any
+MOST_ROOM = 24 << 20  # bytes of scratch memory, about: windows that need more are done in slabs
+LEAST_SLABBED = 256  # elements of a window that can be
 
 
 def key_kind(windows):
@@ -239,6 +241,18 @@ def _are_alike(view, item, besides):
     )
 
 
+def axis_of_slabs(reduction, windows):
+    """Which pooled axis can be done in slabs; None if none can."""
+    several = [i for i, w in enumerate(windows) if w.most > 1]
+    if not several:
+        return None
+    # Elsewhere than along the first of them, heads, cores and tails do not follow each other in a plane, and of equal elements the first is chosen.
+    i = several[0] if reduction.selecting else max(several, key=lambda i: windows[i].most)
+    w = windows[i]
+    slides = w.regular is not None and w.step == 1 and w.up == (1, 0) and w.overlap
+    return i if slides and w.count > 1 and w.most >= LEAST_SLABBED else None
+
+
 def weights_dtype(reduction, shape, strides, x_name, axes, windows, y_name, y_strides, elements, beside):
     """The dtype in which a call saves sums of weights."""
     beside = tuple(b for b in beside if b is not None)
@@ -277,7 +291,7 @@ def forward(
     reduction, shape, strides, x_name, axes, windows, y_name, divisor, y_strides, key, key_strides,
     elements=ALL, mask_strides=None, weight_strides=None, plane_strides=None, signs=False,
 ):  # fmt: skip
-    """The plan of a forward call.
+    """The plan of a forward call; None if windows are so long that they had better be done in slabs.
 
     Parameters
     ----------
@@ -349,6 +363,11 @@ def forward(
     fields, capacity = tiles(
         view, d, h, w, acc, lanes, x_item, queued, plane_strides is not None, alike, form.template == "fused"
     )
+    # Results of masked and weighed slabs do not say what they are merged by.
+    if is_large and not beside and not elements and axis_of_slabs(reduction, windows) is not None:
+        rows = 3 + reduction.mean + (h.most + 2 if queued else 0)
+        if rows * capacity * (acc + key_item) > MOST_ROOM:
+            return None
     if is_large and bind.slides(reduction, types, channel, elements):
         capacity += covering.BEYOND * lanes
     if not (is_large or w.regular):

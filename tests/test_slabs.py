@@ -1,0 +1,156 @@
+"""Windows that are done a slab of their axis after the other, as very long ones are: here also short ones, as long ones would take the reference minutes."""
+
+import numpy as np
+import pytest
+from cases import array, forget_plans, same_bits, slow_but
+
+import numbapool as nbp
+from numbapool import windows
+from numbapool.backends import backward, plans, slabs
+from numbapool.reductions import AVG, MAX
+from numbapool.testing import check, check_vjp
+
+WINDOWS = [  # shape without leading axes, kernel, stride, padding
+    ((61,), (25,), (1,), 0),
+    ((61,), (40,), (3,), ((20, 39),)),
+    ((67,), (60,), (2,), ((59, 3),)),
+    ((40, 9), (17, 3), (1, 2), 1),
+    ((5, 50), (1, 33), (2, 1), ((0, 0), (32, 7))),
+    ((4, 40, 6), (2, 19, 4), (1, 2, 1), 0),
+]
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    """Slabs for all windows that can be cut, of few elements; the requests that were carried out so."""
+    filled, fill = [], slabs.fill
+
+    def spy(request, *args):
+        filled.append(request)
+        return fill(request, *args)
+
+    for module, names in (
+        (plans, {"MOST_ROOM": 0, "LEAST_SLABBED": 10}),
+        (slabs, {"SHORTEST": 3, "MOST": 60, "fill": spy}),
+        (backward, {"LONGEST": 10}),
+    ):
+        for name, value in names.items():
+            monkeypatch.setattr(module, name, value)
+    forget_plans()
+    yield filled
+    forget_plans()
+
+
+@pytest.mark.parametrize(
+    ("op", "dtype"),
+    slow_but(
+        [("max", "float32"), ("avg", "float32"), ("sum", "int32"), ("lp", "float32")],
+        [
+            (op, dtype)
+            for op in ("max", "min", "avg", "sum", "lp")
+            for dtype in ("float32", "float64", "float16", "bfloat16", "uint8", "int64", "bool")
+            if (op, dtype) != ("lp", "bool")
+        ],
+    ),
+)
+def test_values(short, op, dtype):
+    """As of the reference, whatever is in between; twice, as calls are remembered."""
+    for spatial, kernel, stride, padding in WINDOWS:
+        fn, n = f"{op}_pool{len(spatial)}d", len(spatial)
+        args = (2.0, kernel, stride, True) if op == "lp" else (kernel, stride, padding)
+        for shape, axes in ((2, 3, *spatial), range(2, 2 + n)), ((*spatial, 5), range(n)):
+            x = array(shape, dtype, "ties")
+            if np.issubdtype(x.dtype, np.floating):
+                x.reshape(-1)[::97] = np.nan
+                x[..., :2] = -np.inf
+            given = {"axes": tuple(axes)}
+            for _ in range(2):
+                check(fn, x, *args, **given)
+            if op == "avg":
+                check(fn, x, *args, **given, count_include_pad=False)
+                check(fn, x, *args, **given, divisor_override=7)
+                check(fn, x, *args, **given, dtype="int32" if x.dtype.kind in "iu" else "float64")
+            if op == "max":
+                check(fn, x, *args, **given, return_indices=True)
+    assert len(short) > 2 * len(WINDOWS)
+
+
+@pytest.mark.parametrize("op", ["max", "avg", "sum"])
+def test_gradients(short, op):
+    for spatial, kernel, stride, padding in WINDOWS:
+        fn, x = f"{op}_pool{len(spatial)}d", array((2, *spatial), kind="distinct")
+        for given in ({}, {"count_include_pad": False}) if op == "avg" else ({},):
+            args = kernel, stride, padding
+            y = getattr(nbp, fn)(x, *args, **given)
+            check_vjp(fn, x, args, given, array(y.shape, seed=1))
+    assert len(short) > len(WINDOWS)
+
+
+def test_masks_and_weights_are_not_cut(short):
+    """Whose sums say nothing of how many there were."""
+    x = array((2, 61), kind="ties")
+    x[:, ::4] = np.nan
+    for op in ("max", "avg"):
+        for given in ({"nan_policy": "omit"}, {"where": np.arange(61) % 3 > 0}):
+            check(f"{op}_pool1d", x, 25, 1, **given)
+    assert not short
+
+
+def test_first_of_equals_and_signs_of_zeros(short):
+    """Between heads, cores and tails, too."""
+    x = np.zeros((1, 80), np.float32)
+    x[:, ::3] = -0.0
+    for first in (0.0, -0.0):
+        x[0, 0] = first
+        y, at = nbp.max_pool1d(x, 30, 1, return_indices=True)
+        assert same_bits(y, np.take_along_axis(x, at, 1))
+        assert np.array_equal(at[0], np.arange(51))
+        assert same_bits(nbp.max_pool1d(x, 30, 1), y)
+    assert len(short) == 4
+
+
+def test_signs_of_zeros_may_ask_for_more_memory(short, monkeypatch):
+    """A call that has a plan, but for the one that tells the first of equal elements."""
+    monkeypatch.setattr(plans, "MOST_ROOM", 30_000)
+    forget_plans()
+    x = array((1, 40, 60), kind="ties")
+    nbp.max_pool2d(x + 10, 20, 1)
+    assert not short
+    x = np.where(x > 0, -0.0, np.minimum(x, 0)).astype("f4")
+    for _ in range(2):
+        check("max_pool2d", x, 20, 1)
+    assert len(short) >= 2
+
+
+def test_which_axis():
+    """The longest, or the first where the order of elements matters; none of windows with gaps, of one alone, or of those that do not slide."""
+    short, long, gaps, one = (
+        windows.sliding(n, k, 1, 0, 0, d, False, False)
+        for n, k, d in ((90, 20, 1), (90, 30, 1), (90, 30, 2), (90, 90, 1))
+    )
+    assert plans.axis_of_slabs(AVG, (short, long)) == 1
+    assert plans.axis_of_slabs(MAX, (short, long)) == 0
+    assert plans.axis_of_slabs(MAX, (windows.untouched(5), long)) == 1
+    for other in gaps, one, windows.adaptive(90, 7), windows.untouched(90):
+        assert plans.axis_of_slabs(AVG, (other,)) is None
+
+
+def test_elements_of_a_phase():
+    """The windows over them are those that cover them."""
+    rng = np.random.default_rng(0)
+    for _ in range(500):
+        size, kernel, stride = (int(rng.integers(1, n)) for n in (40, 20, 6))
+        before, after = (int(n) for n in rng.integers(0, kernel, 2))
+        try:
+            w = windows.sliding(size, kernel, stride, before, after, 1, False, False)
+        except ValueError:
+            continue
+        for first in range(min(w.regular[1], size)):
+            phase, lines = w.phase(first), w.transposed.table[first :: w.regular[1], :2]
+            if phase is None:
+                assert np.all(lines[:, 0] >= lines[:, 1])
+            else:
+                some = lines[:, 0] < lines[:, 1]
+                assert phase.count == len(lines)
+                assert np.array_equal(phase.table[some, :2], lines[some])
+                assert np.all(phase.table[~some, 0] >= phase.table[~some, 1])
