@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
-SOME = 1 << 12  # windows of one axis, whose table is only made where it is needed
-MANY = 1 << 16  # windows or elements, for which it had better not be needed
+SOME = (
+    1 << 12
+)  # windows of one axis, whose table is only made where it is needed: plans, which are kept, seldom do, and parts of long windows are many
+MANY = 1 << 16  # windows or elements of one axis that are not done in a way that needs their table
 PIECE = 1 << 16  # lines of it that are looked at together
 
 
@@ -25,11 +27,14 @@ class Lines:
         ``at(o)`` are the lines of an array of windows.
     most : int
         Elements of the largest window.
+    inside : int
+        One of the windows that have most.
     """
 
     count: int
     at: Callable[[np.ndarray], np.ndarray]
     most: int
+    inside: int
 
     def __len__(self):
         return self.count
@@ -37,7 +42,7 @@ class Lines:
     @cached_property
     def ends(self) -> np.ndarray:
         """The lines of the first window, of one inside and of the last: towards the ends windows of x only get smaller."""
-        return self.at(np.array([0, self.count // 2, self.count - 1]))
+        return self.at(np.array([0, self.inside, self.count - 1]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +147,7 @@ class Windows:
         if self.size <= MANY:
             lines = self._covering(np.arange(self.size))
         else:
-            lines = Lines(self.size, self._covering, min(most, self.count))
+            lines = Lines(self.size, self._covering, min(most, self.count), self.size // 2)
         return Windows(self.count, lines, step, None, (stride, before))
 
     def _covering(self, elements):
@@ -309,9 +314,9 @@ def sliding(size, kernel, stride, before, after, dilation, ceil_mode, count_padd
     inside = max(-(-regular[2] // stride), 0)  # the first window that begins with an element
     spanned = (regular[0] - 1) * dilation + 1
     if count > SOME and inside < count and inside * stride - regular[2] + spanned <= size:
-        return Windows(size, Lines(count, lines, regular[0]), dilation, regular, counted=counted)
+        return Windows(size, Lines(count, lines, regular[0], inside), dilation, regular, counted=counted)
     start, stop, first, extent = lines(np.arange(count)).T
-    # The same once more, as windows without an element do not count.
+    # So are those of windows that have no element: what is cut from others, or lies between elements.
     taps = -(-(stop - start) // dilation)
     some = taps > 0
     dropped = int(first[some].min()) if some.any() else 0
@@ -410,7 +415,7 @@ def untouched(size) -> Windows:
     return sliding(size, 1, 1, 0, 0, 1, False, True)
 
 
-def extents(windows, axes, part, ndim):
+def divisors(windows, axes, part, ndim):
     """What sums over the windows ``y[part]`` are divided by, for broadcasting over an array of `ndim` axes."""
     product = np.ones((1,) * ndim)
     for a, w in zip(axes, windows, strict=True):

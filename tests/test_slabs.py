@@ -70,6 +70,8 @@ def test_values(short, op, dtype):
                 check(fn, x, *args, **given, count_include_pad=False)
                 check(fn, x, *args, **given, divisor_override=7)
                 check(fn, x, *args, **given, dtype="int32" if x.dtype.kind in "iu" else "float64")
+            if op == "sum" and x.dtype.kind in "iu":
+                check(fn, x, *args, **given, dtype="float32")
             if op == "max":
                 check(fn, x, *args, **given, return_indices=True)
     assert len(short) > 2 * len(WINDOWS)
@@ -84,6 +86,26 @@ def test_gradients(short, op):
             y = getattr(nbp, fn)(x, *args, **given)
             check_vjp(fn, x, args, given, array(y.shape, seed=1))
     assert len(short) > len(WINDOWS)
+
+
+@pytest.mark.parametrize(("kernel", "stride", "padding"), [(23, 2, 0), (16, 20, 0), (40, 1, 0), (20, 3, 19)])
+def test_gradients_of_what_no_window_has(kernel, stride, padding):
+    """Slabs without an element that is covered, phases without one, one window alone, an axis shorter than its stride."""
+    for n in range(kernel, 60):
+        x = array((1, n), kind="distinct")
+        for op in ("sum", "avg"):
+            y = getattr(nbp, f"{op}_pool1d")(x, kernel, stride, padding)
+            check_vjp(f"{op}_pool1d", x, (kernel, stride, padding), {}, array(y.shape, seed=1))
+    x = array((1, 3, 60), kind="distinct")
+    args = (5, kernel), (4, min(stride, 3)), ((4, 4), (padding, padding))
+    y = nbp.avg_pool2d(x, *args)
+    check_vjp("avg_pool2d", x, args, {}, array(y.shape, seed=1))
+
+
+def test_sums_beyond_64_bits(short):
+    x = np.full((1, 50), 2**62, np.int64)
+    assert np.all(nbp.sum_pool1d(x, 20, 1, dtype="float64") == 20 * 2.0**62)
+    assert short
 
 
 def test_masks_and_weights_are_not_cut(short):

@@ -21,7 +21,7 @@ from numbapool.backends.cpu import empty, result_layout
 from numbapool.presence import numbers
 from numbapool.reductions import AVG
 from numbapool.request import Request
-from numbapool.windows import Windows, extents, sliding
+from numbapool.windows import Windows, divisors, sliding
 
 BAND = 800  # binades that a band may span once raised
 NARROWEST = 1e-5  # binades of a band before
@@ -155,7 +155,7 @@ def _plain(request, dy):
     for part in _parts(request, LONG):
         share = numbers(dy[part.y], "float64") / (request.divisor or 1)
         if mean and not request.divisor:
-            share = share / extents(request.windows, request.axes, part.y, dx.ndim)
+            share = share / divisors(request.windows, request.axes, part.y, dx.ndim)
         _spread(False, replace(request, windows=part.windows), part.share(share), dx[part.x], name)
     return dx
 
@@ -165,21 +165,25 @@ def _by_phases(request, dy, dx):
     strides = [w.regular[1] if w.regular and w.step == 1 else MOST_PHASES + 1 for w in request.windows]
     if prod(strides) > MOST_PHASES:
         return False
-    divisor = gradient_plans.shared_divisor(request.reduction.mean, request.windows, request.divisor)
-    for phase in itertools.product(*map(range, strides)):
-        some = dict(zip(request.axes, map(slice, phase, itertools.repeat(None), strides), strict=True))
-        to = dx[tuple(some.get(a, slice(None)) for a in range(dx.ndim))]
-        windows = tuple(w.phase(first) for w, first in zip(request.windows, phase, strict=True))
-        if None in windows:
-            to[...] = 0
-            continue
-        if plans.axis_of_slabs(AVG, windows) is None:
+    phases = []
+    for firsts in itertools.product(
+        *(range(min(s, w.size)) for s, w in zip(strides, request.windows, strict=True))
+    ):
+        some = dict(zip(request.axes, map(slice, firsts, itertools.repeat(None), strides), strict=True))
+        windows = tuple(w.phase(first) for w, first in zip(request.windows, firsts, strict=True))
+        if None not in windows and plans.axis_of_slabs(AVG, windows) is None:
             return False
+        phases.append((tuple(some.get(a, slice(None)) for a in range(dx.ndim)), windows))
+    divisor = gradient_plans.shared_divisor(request.reduction.mean, request.windows, request.divisor)
+    for part, windows in phases:
+        if None in windows:  # which cover no such element
+            dx[part] = 0
+            continue
         adding = Request(
-            AVG, dy, request.axes, windows, request.x_name, divisor=divisor or 1.0, out=(to, None)
+            AVG, dy, request.axes, windows, request.x_name, divisor=divisor or 1.0, out=(dx[part], None)
         )
         if divisor is None:
-            slabs.fill(adding, to, None, request.windows)
+            slabs.fill(adding, dx[part], None, request.windows)
         else:
             cpu.forward(adding, None)
     return True

@@ -58,6 +58,9 @@ OFTEN = 4  # times that they may read an element, if they are as many times as l
 SOMEWHAT = 9 / 8  # the same of any
 MOST_ROOM = 24 << 20  # bytes of scratch memory, about: windows that need more are done in slabs
 LEAST_SLABBED = 256  # elements of a window that can be
+MOST_BESIDE = (
+    8192  # results along the other pooled axes: the shortest slab has as many heads for each of its elements
+)
 
 
 def key_kind(windows):
@@ -250,7 +253,9 @@ def axis_of_slabs(reduction, windows):
     i = several[0] if reduction.selecting else max(several, key=lambda i: windows[i].most)
     w = windows[i]
     slides = w.regular is not None and w.step == 1 and w.up == (1, 0) and w.overlap
-    return i if slides and w.count > 1 and w.most >= LEAST_SLABBED else None
+    beside = size_of([v.count for v in windows]) // w.count
+    long = min(w.most, w.size) >= LEAST_SLABBED and beside <= MOST_BESIDE
+    return i if slides and w.count > 1 and long else None
 
 
 def weights_dtype(reduction, shape, strides, x_name, axes, windows, y_name, y_strides, elements, beside):
@@ -365,6 +370,7 @@ def forward(
     )
     # Results of masked and weighed slabs do not say what they are merged by.
     if is_large and not beside and not elements and axis_of_slabs(reduction, windows) is not None:
+        # The row, what is put beside it, divisors and a queue: before any of them is made, as some are as long.
         rows = 3 + reduction.mean + (h.most + 2 if queued else 0)
         if rows * capacity * (acc + key_item) > MOST_ROOM:
             return None

@@ -7,7 +7,7 @@ All windows that begin in one slab and end in another have what lies between in 
          [head|=============core============|==tail===)     the next one
 
 Heads go on to the end of their slab and tails come from the beginning of theirs; cores are made of whole slabs, which are merged once. Each of the three is an
-ordinary call with windows no longer than a slab, and so is merging them. Nothing is subtracted, and the work does not grow with the windows.
+ordinary call with windows no longer than a slab, and so is merging them. Nothing is subtracted, and what is read of x does not grow with the windows.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from numbapool.backends import cpu, plans
 from numbapool.presence import numbers
 from numbapool.presence import slabs as parts_of
 from numbapool.reductions import SUM
-from numbapool.windows import extents, sliding, untouched
+from numbapool.windows import divisors, sliding, untouched
 
-LONGEST, SHORTEST = 1 << 16, 64  # elements of a slab
+LONGEST, SHORTEST = 1 << 16, plans.LEAST_SLABBED // 4  # elements of a slab
+INNER_LONGEST = 1 << 12  # the same beside many inner elements
 MOST = 1 << 17  # results that are merged at a time
 
 
@@ -36,8 +37,11 @@ def fill(request, y, keys, divided=None):
     i = plans.axis_of_slabs(request.reduction, request.windows)
     axis, w = request.axes[i], request.windows[i]
     beside = prod(y.shape[a] for a in request.axes if a != axis)
-    length = max(min(LONGEST, w.most // 4, MOST // beside), SHORTEST)
     free = tuple(a for a in range(y.ndim) if a not in request.axes)
+    inner = prod(y.shape[a] for a in free if a > axis)  # whose elements share lines of memory
+    length = max(
+        min(LONGEST, w.most // 4, MOST // beside, max(MOST // (beside * inner), INNER_LONGEST)), SHORTEST
+    )
     planes = max(MOST // (length * beside), 1)
     for part in parts_of(request.x.shape, free, planes * prod(request.x.shape[a] for a in request.axes)):
         some = replace(request, x=request.x[part], out=(None, None))
@@ -63,7 +67,7 @@ class _Slabs:
         self.adds = reduction.merge == "add" and reduction.power is None
         self.reduction = SUM if self.adds else reduction
         # Results as they are before they are divided and rounded; sums of integers are integers.
-        exact = reduction.types(request.x_name, None, True).acc
+        exact = reduction.types(request.x_name, request.dtype, True).acc
         self.dtype = "float64" if exact == "float64" and not reduction.selecting else None
 
     def fill(self, y, keys):
@@ -110,7 +114,7 @@ class _Slabs:
         part = self._along(*elements)
         x = self.request.x[part]
         if self.divided:
-            x = numbers(x, "float64") / extents(self.divided, axes, part, x.ndim)
+            x = numbers(x, "float64") / divisors(self.divided, axes, part, x.ndim)
         y, indices = self._forward(x, axes, (*others[: self.i], windows, *others[self.i + 1 :]))
         if self.key:  # of a plane that has no other elements
             inner = prod(x.shape[a] for a in axes[self.i + 1 :])
@@ -152,10 +156,13 @@ class _Slabs:
         request, values = self.request, [piece for piece, _ in pieces]
         merging = replace(request, dtype=request.y_name, divisor=None)
         if self.adds:
-            total, divisor = reduce(np.add, values), request.divisor
+            total, divisor = (
+                reduce(np.add, values, np.zeros((), values[0].dtype if values else None)),
+                request.divisor,
+            )
             if request.reduction.mean and divisor is None:
                 total, divisor = (
-                    total / extents(request.windows, request.axes, self._along(begin, end), y.ndim),
+                    total / divisors(request.windows, request.axes, self._along(begin, end), y.ndim),
                     1.0,
                 )
             x, windows = np.broadcast_to(total, y.shape), tuple(untouched(y.shape[a]) for a in request.axes)
