@@ -58,9 +58,7 @@ OFTEN = 4  # times that they may read an element, if they are as many times as l
 SOMEWHAT = 9 / 8  # the same of any
 MOST_ROOM = 24 << 20  # bytes of scratch memory, about: windows that need more are done in slabs
 LEAST_SLABBED = 256  # elements of a window that can be
-MOST_BESIDE = (
-    8192  # results along the other pooled axes: the shortest slab has as many heads for each of its elements
-)
+MOST_BESIDE = 8192  # results along the other pooled axes: heads are merged for each of them
 
 
 def key_kind(windows):
