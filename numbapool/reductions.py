@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
+
 from numbapool import dtypes
 
 
@@ -194,6 +196,16 @@ def finish_rounded_mean(acc, divisor) -> "end":
     return rint(div(to_end(acc), divisor))
 
 
+def finish_counted_mean(acc, divisor) -> "end":
+    """The same without floating point, of sums of bytes: the next lower integer, from what is half a unit more, unless that is a tie, which goes to an even one."""
+    n, share, places, more = divisor
+    total = add(acc, more)  # never negative
+    mean = shifted(upper_half(total, share), places)
+    odd = both(mean, sub(one_more(n), both(n, one_more(n))))  # of odd numbers there is no tie
+    mean = sub(mean, pick(equal(mul(mean, n), total), odd, sub(n, n)))
+    return sub(mean, beneath(n))
+
+
 # ---- divisors: the rows' part times the columns' part ---------------------------------------------------------------
 
 
@@ -203,6 +215,24 @@ def no_divisor(rows, columns) -> "int":
 
 def divisor_of_row(rows, columns) -> "end":
     return mul(splat_end(int_to_end(rows)), load_end(columns))
+
+
+def below_zero(name):
+    """How far the integers of a dtype go below zero."""
+    return -_lowest(name)
+
+
+def counts_packed(n, below):
+    """Of windows of n <= 128 elements, each of which counts for `below` more, what `divisor_of_count` unpacks: the number; 2^16 / n times a power of two, and that power; what is added to sums."""
+    places = np.array([max((int(k) - 1).bit_length() - 1, 0) for k in n])
+    share = np.minimum(-(-(1 << 16 + places) // n), (1 << 16) - 1)
+    more = np.maximum(n // 2, 1) + below * n  # as the share of one is 1 - 2^-16
+    return n | share << 16 | places << 32 | more << 48
+
+
+def divisor_of_count(rows, columns) -> "ends_4":
+    n, share = splat_end(int_to_end(rows)), splat_end(int_to_end(rows >> 16))
+    return n, share, splat_end(int_to_end(rows >> 32)), splat_end(int_to_end(rows >> 48))
 
 
 def divisor_of_column(rows, columns) -> "end":

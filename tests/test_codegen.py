@@ -11,6 +11,7 @@ from cases import slow_but
 
 SCRIPT = """
 import json, sys
+from dataclasses import replace
 from numbapool import reductions
 from numbapool.backends.gradient_plans import Factors
 from numbapool.kernels import bind, bind_gradients, build, fused, large, narrow, phases, rows, runs, spread
@@ -22,10 +23,12 @@ def kernel(name, dtype, form, key):
         return build.assembly(form, bind_gradients.summing(types, factors), "test")
     if form in (phases, runs):
         return build.assembly(form, bind_gradients.phases(reductions.AVG.types(dtype, dtype, False)), "test")
-    rounded = name == "ROUNDED"
+    rounded = name in ("ROUNDED", "COUNTED")
     reduction = reductions.AVG if rounded else getattr(reductions, name)
     small = {"uint8": "int16", "int16": "int32"}.get(dtype, "") if rounded else ""
     types = reduction.types(dtype, dtype if rounded else None, form is large, False, small)
+    if name == "COUNTED":
+        types = replace(types, end="int16")
     names = {narrow: bind.narrow, fused: bind.fused}.get(form, bind.forward)
     return build.assembly(form, names(reduction, types, key), "test")
 
@@ -125,6 +128,16 @@ def test_rounding_takes_whole_vectors(dtype, converts):
     for assembly in assemblies("host", [("ROUNDED", dtype, form, None) for form in ("fused", "rows")]):
         assert re.search(converts, assembly)
         assert not re.search(r"cvtt?s[sd]2si", assembly)
+
+
+@pytest.mark.parametrize("target", ["host", "generic", "haswell"])
+def test_means_of_bytes_take_no_floats(target):
+    if sys.platform != "linux" or os.uname().machine != "x86_64":
+        pytest.skip("the patterns are x86-64 instructions")
+    (assembly,) = assemblies(target, [("COUNTED", "uint8", "fused", None)])
+    assert "pmulhuw" in assembly
+    assert not re.search(r"v?(cvt\w*(ps|pd|dq)|(mul|div)[sp][sd])\b", assembly)
+    assert len(re.findall(r"v?p(ex|in)tr[bw]\b", assembly)) < 8  # lanes stay together
 
 
 @pytest.mark.parametrize("target", ["host", "generic", "haswell"])

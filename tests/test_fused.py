@@ -5,6 +5,7 @@ import pytest
 from cases import array, forget_plans, same_bits, slow_but
 
 import numbapool as nbp
+from numbapool import reductions
 from numbapool.backends import narrow_plans, plans
 from numbapool.kernels import build, primitives
 from numbapool.testing import check, check_vjp
@@ -51,6 +52,54 @@ def test_widths(op, dtype, indices, kernel, stride):
                     check(f"{op}_pool2d", x, *args, **options, ceil_mode=ceil)
     if primitives.masks(np.dtype(dtype).itemsize):
         assert any(f"{op}_fused_{np.dtype(dtype).name}" in k.name for k in build.kernels())
+
+
+MEANS = [
+    ("u1", "u1"),
+    ("i1", "i1"),
+    ("?", "u2"),
+    ("u1", "u2"),
+    ("i1", "i2"),
+    ("?", "i1"),
+    ("?", "u1"),
+    ("u1", "f4"),
+]
+
+
+@pytest.mark.parametrize("dtype, y", slow_but(MEANS[:3], MEANS))
+def test_means_of_bytes(dtype, y):
+    """As integers they are made by integers: half to even, of the greatest sums as well."""
+    rng = np.random.default_rng(7)
+    low, high = (0, 1) if dtype == "?" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    for kernel in [(2, 2), (1, 2), (3, 3), (4, 3), (5, 5), (7, 7), (18, 7)]:
+        few = rng.choice([low, high, high - 1], (2, 40, 133))
+        for x in (
+            few,
+            rng.integers(low, high + 1, (1, 31, 70)),
+            np.full((20, 33), low),
+            np.full((20, 33), high),
+        ):
+            for stride in (1, 2):
+                mean = nbp.avg_pool2d(x.astype("f8"), kernel, stride)
+                expected = np.rint(mean) if np.dtype(y).kind != "f" else mean.astype(y)
+                np.testing.assert_array_equal(
+                    nbp.avg_pool2d(x.astype(dtype), kernel, stride, dtype=y), expected
+                )
+    if y == "u1" and dtype == "u1" and primitives.masks(1):
+        assert any("avg_fused_uint8_int16_uint8_by_int16" in k.name for k in build.kernels())
+
+
+@pytest.mark.parametrize("below", [0, 128])
+def test_divisors_by_count(below):
+    """Every sum of bytes there is, over every number of them, rounded by the bits that the kernels unpack."""
+    for n in range(1, 129):
+        packed = int(reductions.counts_packed(np.array([n]), below)[0])
+        share, places, more = packed >> 16 & 0xFFFF, packed >> 32 & 0xFFFF, packed >> 48
+        total = np.arange(255 * n + 1) - below * n + more
+        mean = (total * share >> 16) >> places
+        mean -= ((mean * n == total) & (n % 2 == 0)) * (mean & 1)
+        assert total.min() >= 0 and total.max() < 1 << 16
+        np.testing.assert_array_equal(mean, np.rint(np.arange(255 * n + 1) / n))
 
 
 @pytest.mark.parametrize("kernel, stride", WINDOWS)

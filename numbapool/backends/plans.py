@@ -37,7 +37,7 @@ from numbapool.backends.blocks import (
 )
 from numbapool.kernels import block, build, trees, vectors
 from numbapool.layout import Canonical, canonical, inner_as_columns, without_columns
-from numbapool.reductions import ALL, SMALL, Types
+from numbapool.reductions import ALL, SMALL, Types, below_zero, counts_packed
 from numbapool.windows import MANY, Windows, untouched
 
 TALL = 8  # rows from which overlapping windows go through the queue
@@ -166,6 +166,15 @@ def _form(
         and _are_alike(view, dtypes.itemsize(x_name), besides)
     ):
         template = "fused"
+    if (
+        template == "fused"
+        and small == "int16"
+        and counted
+        and d.even
+        and w.even
+        and types.y in dtypes.NEAREST
+    ):
+        types = replace(types, end="int16")  # means as integers are made by integers
     return _Form(view, (d, h, w), queued, keyed, paired, channel, types, template, runs)
 
 
@@ -268,8 +277,9 @@ def _kernel(reduction, form, key, elements, apart):
     from numbapool.kernels import bind, fused, large, long, narrow, rows, whole
 
     accompanied = "paired" if form.paired else form.keyed or ""
+    by = f"by_{form.types.end}" if reduction.mean and form.types.end == "int16" else ""
     name = kernel_name(
-        reduction.name, form.template, form.types,
+        reduction.name, form.template, form.types, by,
         f"{'' if key or not form.channel else 'unsaved_'}{accompanied}", elements.name, "planes" if apart else "",
     )  # fmt: skip
     templates: dict[str, tuple] = {
@@ -421,6 +431,10 @@ def forward(
     if divided:
         if divisor is not None:
             tables = [with_column(t, block.EXTENT, 1) for t in tables]
+        if types.end == "int16":
+            number = h.table[:, block.EXTENT] * d.extent * w.extent
+            number = counts_packed(number, below_zero(x_name))
+            tables = [with_column(t, block.EXTENT, n) for t, n in zip(tables, (1, number), strict=True)]
         divisors = set_divisors(fields, w, divisor, types, view.inner, lanes, capacity)
     fields |= {
         "D_TABLE": address(tables[0]), "H_TABLE": address(tables[1]),

@@ -27,20 +27,20 @@ def ask_for_rows(args, taps, count, h_line, source, groups):
             ask(here + word(taps, 2 * t), n)
 
 
-def ask_along(args, taps, first, count, source, i, n, step):
-    """Ask for what comes soon behind element i of n of the rows first … count-1; behind the last element begin the rows that come next, `step` bytes from these."""
-    far, size = i * X_SIZE + word(args, ALONG), LANES * X_SIZE
+def ask_along(args, taps, first, count, source, i, lanes, n, step):
+    """Ask for what comes soon behind element i of n of the rows first … count-1, `lanes` elements; behind the last element begin the rows that come next, `step` bytes from these."""
+    far, size = i * X_SIZE + word(args, ALONG), lanes * X_SIZE
     if far >= n * X_SIZE:
         far += step - n * X_SIZE
-    if i + LANES >= n:
+    if i + lanes >= n:
         size += 64  # a load under a mask waits for all lines of its vector, also for what the mask leaves out
     for t in range(first, count):
         ask(source + word(taps, 2 * t) + far, size)
 
 
-def ask_for_new(args, taps, count, source, i, n):
+def ask_for_new(args, taps, count, source, i, lanes, n):
     """The same of those rows of a window that are new in it, which come last."""
-    ask_along(args, taps, max(count - word(args, ASKED), 0), count, source, i, n, word(args, NEXT_X))
+    ask_along(args, taps, max(count - word(args, ASKED), 0), count, source, i, lanes, n, word(args, NEXT_X))
 
 
 def ask_beside(args, x, keys):

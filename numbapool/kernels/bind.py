@@ -235,12 +235,16 @@ def fused(reduction, types, channel=None, saves=False, elements=reductions.ALL):
 
     line, lanes = ("int64", "int64", 8), fused_lanes(types)
     names = forward(reduction, types, channel, saves, elements, lanes=lanes)
+    splits = not (channel or elements) and (dtypes.itemsize(types.x), types.acc) == (1, "int16")
+    if splits:
+        names["load_both"] = p.both_loader(types.x, types.acc, lanes)
     if elements.beside:
         names |= _alike(p, types, elements, lanes)
     return names | {
         "MARKS": False,  # its windows slide
         "ALIKE": bool(elements.beside),
         "begin_plane": names.get("begin_plane", taken.ignore_plane),
+        "SPLITS": splits,
         "TWO_ROWS": not (channel or elements.beside or names["WIDENS"]),
         "load_line": p.loader(*line),
         "store_line": p.storer(*line),
@@ -444,6 +448,14 @@ def _finish(p, reduction, types, lanes, channel):
             "div": p.div,
             "rint": p.rint,
         }
+    if reduction.mean and types.end == "int16":
+        names |= {
+            "finish": reductions.finish_counted_mean,
+            "divisor_from": reductions.divisor_of_count,
+            "beneath": p.constant_like("int16", reductions.below_zero(types.x)),
+            "one_more": p.constant_like("int16", 1),
+        }
+        names |= {n: getattr(p, n) for n in ("add", "sub", "equal", "both", "pick", "shifted", "upper_half")}
     if reduction.mean and channel:  # each result is divided by the sum of its weights
         clipped = rounds and types.y == types.x
         names |= {

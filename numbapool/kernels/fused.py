@@ -40,6 +40,18 @@ def merged_most(taps, count, source, a, b, c, at, n) -> "inline_acc":
     return merged_n(taps, count, source + at, n)
 
 
+def merged_both(taps, count, source, a, b, at) -> "inline_accs_2":
+    """The rows of two vectors' columns, even ones and odd ones."""
+    even, odd = load_both(a + at)
+    if count > 1:
+        new_even, new_odd = load_both(b + at)
+        even, odd = merge(even, new_even), merge(odd, new_odd)
+        for t in range(2, count):
+            new_even, new_odd = load_both(source + word(taps, 2 * t) + at)
+            even, odd = merge(even, new_even), merge(odd, new_odd)
+    return even, odd
+
+
 def two_apart(args, taps, count, source, columns, last, y, keys, n, window, key, rows, divisors) -> "acc":
     """A row of n windows of two or three columns, whose middles are every other one of `columns` from `source` on.
 
@@ -53,12 +65,14 @@ def two_apart(args, taps, count, source, columns, last, y, keys, n, window, key,
         i = min(j, latest)
         at, left = 2 * i * X_SIZE, columns - 2 * i
         if asks:
-            ask_for_new(args, taps, count, source, 2 * i, columns)
-            ask_for_new(args, taps, count, source, 2 * i + LANES, columns)
-        low = merged_most(taps, count, source, a, b, c, at, left)
-        high = merged_most(taps, count, source, a, b, c, at + LANES * X_SIZE, left - LANES)
-        least = noticed(least, noticed(low, high))
-        near, far = shuffled(low, high, evens), shuffled(low, high, odds)
+            ask_for_new(args, taps, count, source, 2 * i, 2 * LANES, columns)
+        if SPLITS and left >= 2 * LANES:
+            near, far = merged_both(taps, count, source, a, b, at)
+        else:
+            low = merged_most(taps, count, source, a, b, c, at, left)
+            high = merged_most(taps, count, source, a, b, c, at + LANES * X_SIZE, left - LANES)
+            least = noticed(least, noticed(low, high))
+            near, far = shuffled(low, high, evens), shuffled(low, high, odds)
         if window > 2:
             acc = merge_3(shuffled(last, far, moved_up), in_column(near, key), in_column(far, 2 * key))
         else:
@@ -75,7 +89,7 @@ def one_apart(args, taps, count, source, columns, last, y, keys, n, window, key,
     least, past, asks = here, goes_past(args, y), word(args, ALONG)
     for i in range(0, n, LANES):
         if asks:
-            ask_for_new(args, taps, count, source, i, columns)
+            ask_for_new(args, taps, count, source, i, LANES, columns)
         at = i + LANES
         after = merged_most(taps, count, source, a, b, c, at * X_SIZE, columns - at)
         least = noticed(least, after)
@@ -91,7 +105,7 @@ def alone(args, taps, count, source, y, keys, n, rows, divisors) -> "acc":
     least, past, asks = nothing(), goes_past(args, y), word(args, ALONG)
     for i in range(0, n, LANES):
         if asks:
-            ask_for_new(args, taps, count, source, i, n)
+            ask_for_new(args, taps, count, source, i, LANES, n)
         if TREES and count > 5:
             acc = tree_rows(taps, count, source + i * X_SIZE, n - i)
         else:
@@ -143,8 +157,8 @@ def two_rows(
     least = noticed(here, here_below)
     for i in range(0, n, LANES):
         if asks:
-            ask_for_new(args, taps, count, source, i, columns)
-            ask_for_new(args, taps, count, source + word(args, X_PASS), i, columns)
+            ask_for_new(args, taps, count, source, i, LANES, columns)
+            ask_for_new(args, taps, count, source + word(args, X_PASS), i, LANES, columns)
         at = i + LANES
         after, after_below = merged_twice(taps, count, source, a, b, c, below, at * X_SIZE, columns - at)
         least = noticed(least, noticed(after, after_below))

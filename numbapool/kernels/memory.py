@@ -204,6 +204,23 @@ def spread_loader(stored, loaded, lanes):
     return load_2
 
 
+def both_loader(stored, loaded, lanes):
+    """`load_both(address)`: every other of 2·lanes elements, and those between them. Of bytes that are widened neither takes a shuffle: they are the lower and the upper halves of lanes."""
+    vector, result = ir.VectorType(llvm_type(stored), 2 * lanes), Vec(scalar_type(loaded), lanes)
+
+    @intrinsic
+    def load_both(tc, addr):
+        def codegen(ctx, b, sig, args):
+            v = _load(b, args[0], vector)
+            masks = (ir.Constant(ir.VectorType(I32, lanes), list(range(k, 2 * lanes, 2))) for k in (0, 1))
+            halves = [convert(b, b.shuffle_vector(v, v, mask), stored, loaded) for mask in masks]
+            return ctx.make_tuple(b, sig.return_type, halves)
+
+        return types.UniTuple(result, 2)(address), codegen
+
+    return load_both
+
+
 def block_loader(stored, loaded, lanes, block):
     """`load(address)`: `block` neighbours of dtype `stored`, added in pairs of halves until `lanes` are left, as dtype `loaded`; `load_n(address, n)`: n <= block of them; `load_most(address, n)`: the same of at least three quarters, which are read without a mask."""
     vector, result = ir.VectorType(llvm_type(stored), block), Vec(scalar_type(loaded), lanes)

@@ -122,6 +122,26 @@ def _emit_mul(b, signed, x, y):
     return b.fmul(x, y) if is_fp(x.type) else b.mul(x, y)
 
 
+def _emit_upper_half(b, x, y):
+    """The upper bits of products of unsigned lanes of 16 bits. By its name, as LLVM knows the instruction again where both factors are widened side by side, not if one was outside a loop."""
+    n = x.type.count
+    if b.module.triple.startswith("x86_64"):
+        size, name = (32, "avx512.pmulhu.w.512") if has_feature("avx512bw") else (16, "avx2.pmulhu.w") if has_feature("avx2") else (8, "sse2.pmulhu.w")  # fmt: skip
+        if n > size:
+            parts = [
+                [b.shuffle_vector(v, v, ir.Constant(ir.VectorType(I32, n // 2), list(lanes))) for v in (x, y)]
+                for lanes in (range(n // 2), range(n // 2, n))
+            ]
+            both_parts = ir.Constant(ir.VectorType(I32, n), list(range(n)))
+            return b.shuffle_vector(*(_emit_upper_half(b, *part) for part in parts), both_parts)
+        if n == size:
+            name, fnty = f"llvm.x86.{name}", ir.FunctionType(x.type, [x.type] * 2)
+            return b.call(b.module.globals.get(name) or ir.Function(b.module, fnty, name), [x, y])
+    wide = like(x.type, I32)
+    product = b.mul(b.zext(x, wide), b.zext(y, wide))
+    return b.trunc(b.lshr(product, const(wide, 16)), x.type)
+
+
 def _emit_fabs(b, signed, x):
     if not on_gpu(b):
         return call(b, "llvm.fabs", x.type, [x])
@@ -191,7 +211,9 @@ mul = generic(_emit_mul)
 div = generic(lambda b, signed, x, y: b.fdiv(x, y))
 
 
-equal = generic(lambda b, signed, x, y: b.fcmp_ordered("==", x, y), _mask_of)
+equal = generic(
+    lambda b, signed, x, y: (b.fcmp_ordered if is_fp(x.type) else b.icmp_signed)("==", x, y), _mask_of
+)
 
 
 isnan = generic(lambda b, signed, x: b.fcmp_unordered("uno", x, x), _mask_of)
@@ -218,6 +240,9 @@ rint = generic(
 
 
 with_sign = generic(_emit_with_sign)
+
+
+upper_half = generic(lambda b, signed, x, y: _emit_upper_half(b, x, y))
 
 
 less = generic(lambda b, signed, x, y: _greater(b, signed, y, x), _mask_of)
@@ -255,6 +280,9 @@ def _any_of_bits(value):
 
 
 lesser_bits, lesser_unsigned_bits = _lesser_bits("icmp_signed"), _lesser_bits("icmp_unsigned")
+
+
+shifted = generic(lambda b, signed, x, places: b.lshr(x, places))
 
 
 without_16_bits = generic(lambda b, signed, x: b.ashr(x, const(x.type, 16)))

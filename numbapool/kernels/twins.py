@@ -176,6 +176,15 @@ def _lesser_bits(kind):
 lesser_bits, lesser_unsigned_bits = _lesser_bits("i"), _lesser_bits("u")
 
 
+def upper_half(x, y):
+    product = np.asarray(x).view(np.uint16).astype(np.uint32) * np.asarray(y).view(np.uint16)
+    return (product >> 16).astype(np.uint16).view(np.int16)
+
+
+def shifted(x, places):
+    return (np.asarray(x).view(np.uint16) >> np.asarray(places).view(np.uint16)).view(np.int16)
+
+
 def without_16_bits(v):
     return v >> 16
 
@@ -303,6 +312,10 @@ table_loader = loader
 
 def spread_loader(stored, loaded, lanes):
     return lambda addr: convert(_read(addr, stored, 2 * lanes - 1)[::2], stored, loaded)
+
+
+def both_loader(stored, loaded, lanes):
+    return lambda addr: tuple(convert(_read(addr, stored, 2 * lanes)[k::2], stored, loaded) for k in (0, 1))
 
 
 def block_loader(stored, loaded, lanes, block):

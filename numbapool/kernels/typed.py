@@ -237,7 +237,8 @@ def named_types(acc, end, key, lanes):
     masks = {"mask": Vec(types.boolean, lanes), "flag": types.boolean}
     common = {"end": Vec(last, lanes), "weight": Vec(last, lanes), "weight_1": last} | masks
     acc, one = (types.Tuple(vectors), types.Tuple(scalars)) if key else (vectors[0], scalars[0])
-    return {"acc": acc, "accs_2": types.Tuple([acc, acc]), "one": one} | common
+    pairs = {"accs_2": types.Tuple([acc, acc]), "ends_4": types.Tuple([common["end"]] * 4)}
+    return {"acc": acc, "one": one} | pairs | common
 
 
 def named_vectors(lanes, **names):

@@ -85,14 +85,14 @@ def merge_rows(args, taps, count, source, row, span, at, n, least) -> "acc":
             i = min(j, n - LANES)
             here = source + i * X_SIZE
             if asks:
-                ask_for_new(args, taps, count, source, i, n)
+                ask_for_new(args, taps, count, source, i, LANES, n)
             push(row, span, at + i, tree_rows(taps, count, here, LANES))
         return least
     a, b, c = source + word(taps, 0), source + word(taps, 2), source + word(taps, 4)
     for j in range(0, n, LANES):
         i = min(j, n - LANES)
         if asks:
-            ask_for_new(args, taps, count, source, i, n)
+            ask_for_new(args, taps, count, source, i, LANES, n)
         acc = merged(taps, count, source, a, b, c, i * X_SIZE)
         push(row, span, at + i, acc)
         least = noticed(least, acc)
@@ -134,7 +134,7 @@ def four_rows(args, taps, source, first, row, span, at, n):
     asks = word(args, ALONG)
     for i in range(0, n, LANES):
         if asks:
-            ask_along(args, taps, 0, 4, source, i, n, 4 * word(args, X_H))
+            ask_along(args, taps, 0, 4, source, i, LANES, n, 4 * word(args, X_H))
         acc = widened(tree_4(taps, source + i * X_SIZE, LANES, leaf))
         if not first:
             acc = merge(pull(row, span, at + i, 0), acc)
