@@ -7,7 +7,6 @@ from cases import array, forget_plans, same_bits, slow_but
 import numbapool as nbp
 from numbapool import windows
 from numbapool.backends import backward, plans, slabs
-from numbapool.reductions import AVG, MAX
 from numbapool.testing import check, check_vjp
 
 WINDOWS = [  # shape without leading axes, kernel, stride, padding
@@ -25,9 +24,9 @@ def short(monkeypatch):
     """Slabs for all windows that can be cut, of few elements; the requests that were carried out so."""
     filled, fill = [], slabs.fill
 
-    def spy(request, *args):
+    def spy(request, *args, **kwargs):
         filled.append(request)
-        return fill(request, *args)
+        return fill(request, *args, **kwargs)
 
     for module, names in (
         (plans, {"MOST_ROOM": 0, "LEAST_SLABBED": 10}),
@@ -77,6 +76,20 @@ def test_values(short, op, dtype):
     assert len(short) > 2 * len(WINDOWS)
 
 
+@pytest.mark.parametrize(("power", "spread"), [(2.0, 0), (3.5, 30), (0.5, 0), (-2.0, 10)])
+def test_gradients_of_norms(short, monkeypatch, power, spread):
+    """Of several magnitudes in bands, whose norms are taken again where they are asked for."""
+    monkeypatch.setattr(backward, "FEW", 0)
+    monkeypatch.setattr(backward, "BAND", 20)
+    for spatial, kernel, stride, _ in WINDOWS:
+        n, x = len(spatial), array((2, *spatial), kind="distinct").astype("float64")
+        x *= 2.0 ** np.random.default_rng(0).integers(-spread, spread + 1, x.shape)
+        args = power, kernel, stride, True
+        y = getattr(nbp, f"lp_pool{n}d")(x, *args)
+        check_vjp(f"lp_pool{n}d", x, args, {}, array(y.shape, seed=1))
+    assert len(short) > len(WINDOWS)
+
+
 @pytest.mark.parametrize("op", ["max", "avg", "sum"])
 def test_gradients(short, op):
     for spatial, kernel, stride, padding in WINDOWS:
@@ -108,14 +121,72 @@ def test_sums_beyond_64_bits(short):
     assert short
 
 
-def test_masks_and_weights_are_not_cut(short):
-    """Whose sums say nothing of how many there were."""
-    x = array((2, 61), kind="ties")
-    x[:, ::4] = np.nan
-    for op in ("max", "avg"):
-        for given in ({"nan_policy": "omit"}, {"where": np.arange(61) % 3 > 0}):
-            check(f"{op}_pool1d", x, 25, 1, **given)
-    assert not short
+def masked(shape, dtype):
+    """Values, masks and weights with stretches longer than windows where nothing is, NaNs alone, or both."""
+    x, where = array(shape, dtype, "ties"), np.random.default_rng(2).random(shape) < 0.7
+    weights = array(shape, "float64", "distinct") / 100
+    where[-1, ..., :7] = False
+    where.reshape(-1)[len(where.reshape(-1)) // 3 :][:60] = False
+    weights.reshape(-1)[5:70] = 0
+    if x.dtype.kind == "f":
+        x[np.random.default_rng(3).random(shape) < 0.2] = np.nan
+        x.reshape(-1)[-len(where.reshape(-1)) // 4 :] = np.nan
+        x[..., :2] = -np.inf
+    return x, where, weights
+
+
+MASKED = [("max", None), ("avg", None), ("lp", -2.0), ("min", None), ("sum", None)]
+MASKED += [("lp", power) for power in (2.0, -1.0, np.inf, -np.inf)]
+
+
+@pytest.mark.parametrize(
+    ("op", "power", "dtype"),
+    slow_but(
+        [(*op, "float32") for op in MASKED[:3]],
+        [(*op, dtype) for op in MASKED for dtype in ("float32", "float64", "float16", "int32", "uint8")],
+    ),
+)
+def test_masks_and_weights(short, monkeypatch, op, power, dtype):
+    """What is known of pieces beside their values says what is there."""
+    monkeypatch.setattr(backward, "FEW", 0)
+    for spatial, kernel, stride, padding in WINDOWS:
+        fn, n, x, where, weights = f"{op}_pool{len(spatial)}d", len(spatial), *masked((2, *spatial), dtype)
+        calls = [{"where": where}, {"where": where[0]}]
+        if x.dtype.kind == "f":
+            calls += [{"nan_policy": "omit"}, {"nan_policy": "omit", "where": where}]
+        if op in ("avg", "sum"):
+            calls += [{"weights": weights}, {"weights": weights, "where": where}]
+            if x.dtype.kind == "f":
+                calls += [{"weights": np.abs(weights).astype(dtype) + 1}]
+            calls += [{"weights": np.arange(x.size).reshape(x.shape) % 5}]
+        if op == "max":
+            calls += [given | {"return_indices": True} for given in calls]
+        axes = tuple(range(1, n + 1))
+        for given in calls:
+            args = (kernel, stride, padding) if power is None else (power, kernel, stride, True)
+            check(fn, x, *args, **given, axes=axes)
+            if x.dtype.kind == "f" and power != -1 and not given.get("return_indices"):
+                y = getattr(nbp, fn)(x, *args, **given, axes=axes)
+                given = given | {"axes": axes}
+                check_vjp(fn, np.nan_to_num(x, posinf=3, neginf=-3), args, given, array(y.shape, seed=1))
+    assert len(short) > len(WINDOWS)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_selected_along_a_later_axis(short, dtype):
+    """Where pieces side by side do not follow each other in a plane: of equals the first in it, with its zero's sign."""
+    for shape, kernel in ((40, 43), (3, 20)), ((9, 5, 50), (2, 2, 20)), ((3, 64), (2, 33)):
+        x = array((2, *shape), dtype, "ties")
+        if x.dtype.kind == "f":
+            x[array(x.shape, dtype, "ties", seed=9) > 0] = -0.0
+            x[array(x.shape, dtype, "ties", seed=8) > 1] = 0.0
+        fn = f"max_pool{len(shape)}d"
+        for given in ({}, {"where": array(x.shape, "int32", "ties", seed=7) > 0}):
+            y, _ = getattr(nbp, fn)(x, kernel, 1, return_indices=True, **given)
+            check(fn, x, kernel, 1, return_indices=True, **given)
+            assert same_bits(getattr(nbp, fn)(x, kernel, 1, **given), y)
+    axes = {request.axes[plans.axis_of_slabs(request.windows)] for request in short}
+    assert axes >= {2, 3}
 
 
 def test_first_of_equals_and_signs_of_zeros(short):
@@ -144,17 +215,22 @@ def test_signs_of_zeros_may_ask_for_more_memory(short, monkeypatch):
     assert len(short) >= 2
 
 
-def test_which_axis():
-    """The longest, or the first where the order of elements matters; none of windows with gaps, of one alone, or of those that do not slide."""
+def test_which_axis(short, monkeypatch):
+    """That of the longest windows which can be cut; none of windows with gaps, of one alone, of those that do not slide, or beside too many others."""
     short, long, gaps, one = (
         windows.sliding(n, k, 1, 0, 0, d, False, False)
         for n, k, d in ((90, 20, 1), (90, 30, 1), (90, 30, 2), (90, 90, 1))
     )
-    assert plans.axis_of_slabs(AVG, (short, long)) == 1
-    assert plans.axis_of_slabs(MAX, (short, long)) == 0
-    assert plans.axis_of_slabs(MAX, (windows.untouched(5), long)) == 1
+    assert plans.axis_of_slabs((short, long)) == 1
+    assert plans.axis_of_slabs((long, short)) == 0
+    assert plans.axis_of_slabs((windows.untouched(5), long)) == 1
     for other in gaps, one, windows.adaptive(90, 7), windows.untouched(90):
-        assert plans.axis_of_slabs(AVG, (other,)) is None
+        assert plans.axis_of_slabs((other,)) is None
+        assert plans.axis_of_slabs((other, short)) == 1
+    monkeypatch.setattr(plans, "MOST_BESIDE", 65)
+    assert plans.axis_of_slabs((short, long)) == 0
+    monkeypatch.setattr(plans, "MOST_BESIDE", 60)
+    assert plans.axis_of_slabs((short, long)) is None
 
 
 def test_elements_of_a_phase():

@@ -134,7 +134,7 @@ def _spread(mean, request, dy, dx, name, divisor=None):
     )
     if plan is None:
         windows, share = gradient_plans.as_forward(mean, request.windows, divisor)
-        slabs.fill(Request(AVG, dy, request.axes, windows, name, divisor=share), dx, None)
+        slabs.fill(Request(AVG, dy, request.axes, windows, name, divisor=share), dx)
     else:
         plan.run(dy, dx)
     return dx
@@ -150,7 +150,13 @@ def _plain(request, dy):
     dx, mean, name = _new(request), request.reduction.mean, request.x_name
     if not _are_long(request) or all(_whole(w) for w in request.windows):
         return _spread(mean, request, dy, dx, name, request.divisor)
-    if _by_phases(request, dy, dx):
+    phases = _phases(request)
+    if phases is not None:
+        divisor = gradient_plans.shared_divisor(mean, request.windows, request.divisor)
+        share = dy
+        if divisor is None:
+            share = slabs.Parts(dy.shape, partial(_evenly, request, dy))
+        _by_phases(request, phases, share, lambda of: dx[of], divisor or 1.0)
         return dx
     for part in _parts(request, LONG):
         share = numbers(dy[part.y], "float64") / (request.divisor or 1)
@@ -160,33 +166,44 @@ def _plain(request, dy):
     return dx
 
 
-def _by_phases(request, dy, dx):
-    """The same where the windows that cover every n-th element slide by one over dy, so that what they add up is a forward call; False where they do not."""
+def _evenly(request, dy, part):
+    """What the windows of a mean pass on to each of their elements."""
+    return numbers(dy[part], "float64") / divisors(request.windows, request.axes, part, dy.ndim)
+
+
+def _phases(request):
+    """The elements of x in sets of every n-th one, each with the windows that cover them, where these slide by one over dy, so that what they add up is a forward call: slices and windows; None if they do not."""
     strides = [w.regular[1] if w.regular and w.step == 1 else MOST_PHASES + 1 for w in request.windows]
     if prod(strides) > MOST_PHASES:
-        return False
+        return None
     phases = []
     for firsts in itertools.product(
         *(range(min(s, w.size)) for s, w in zip(strides, request.windows, strict=True))
     ):
         some = dict(zip(request.axes, map(slice, firsts, itertools.repeat(None), strides), strict=True))
         windows = tuple(w.phase(first) for w, first in zip(request.windows, firsts, strict=True))
-        if None not in windows and plans.axis_of_slabs(AVG, windows) is None:
-            return False
-        phases.append((tuple(some.get(a, slice(None)) for a in range(dx.ndim)), windows))
-    divisor = gradient_plans.shared_divisor(request.reduction.mean, request.windows, request.divisor)
-    for part, windows in phases:
+        if None not in windows and plans.axis_of_slabs(windows) is None:
+            return None
+        phases.append((tuple(some.get(a, slice(None)) for a in range(request.x.ndim)), windows))
+    return phases
+
+
+def _by_phases(request, phases, share, kept, divisor=1.0):
+    """Add up what the windows that cover an element pass on, divided; `kept` says where the sums of a phase go, `share` and that may be `slabs.Parts`."""
+    for of, windows in phases:
+        total = kept(of)
         if None in windows:  # which cover no such element
-            dx[part] = 0
+            for part in presence.slabs(total.shape):
+                if isinstance(total, slabs.Parts):
+                    total.of(total[part].slices, np.zeros(total[part].shape))
+                else:
+                    total[part] = 0
             continue
-        adding = Request(
-            AVG, dy, request.axes, windows, request.x_name, divisor=divisor or 1.0, out=(dx[part], None)
-        )
-        if divisor is None:
-            slabs.fill(adding, dx[part], None, request.windows)
+        adding = Request(AVG, share, request.axes, windows, request.x_name, divisor=divisor)
+        if isinstance(share, slabs.Parts):
+            slabs.fill(adding, total)
         else:
-            cpu.forward(adding, None)
-    return True
+            cpu.forward(replace(adding, out=(total, None)), None)
 
 
 def _are_long(request):
@@ -284,13 +301,8 @@ class _Part(NamedTuple):
 def _parts(request, size=None, joins=True):
     """Parts of about `size` elements: slices along an axis that is not pooled, and where those are too large along a pooled one as well; `joins`: windows may be joined."""
     x, axes, size = request.x, request.axes, size or presence.SLAB
-    free = tuple(a for a in range(x.ndim) if a not in axes)
-    long = max(axes, key=lambda a: x.shape[a])
-    w = request.windows[axes.index(long)]
-    elements = max((x[part].size for part in presence.slabs(x.shape, free, size)), default=0)
-    step = max(size * x.shape[long] // max(elements, 1), 1)
-    # The same for all slices: what the ranges of one have of an array that they share, those of the others have.
-    ranges = _ranges(w, step, joins) if elements > 2 * size else None
+    long, step, ranges = _cut(request, size, joins)
+    w, free = request.windows[axes.index(long)], _unpooled(request)
     for part in presence.slabs(x.shape, free, size):
         if ranges is None:
             yield _Part(part, part, request.windows)
@@ -308,6 +320,28 @@ def _parts(request, size=None, joins=True):
                 cut if a == long else other for a, other in zip(axes, request.windows, strict=True)
             )
             yield _Part(of_x, of_y, windows, long if whole and high - low > 1 else None)
+
+
+def _unpooled(request):
+    return tuple(a for a in range(request.x.ndim) if a not in request.axes)
+
+
+def _cut(request, size, joins):
+    """Along which axis the slices of about `size` elements are still too long, how many elements of it would do, and the ranges it is cut into, None if it is not."""
+    x, axes = request.x, request.axes
+    long = max(axes, key=lambda a: x.shape[a])
+    slices = presence.slabs(x.shape, _unpooled(request), size)
+    elements = max((x[part].size for part in slices), default=0)
+    step = max(size * x.shape[long] // max(elements, 1), 1)
+    # The same for all slices: what the ranges of one have of an array that they share, those of the others have.
+    w = request.windows[axes.index(long)]
+    return long, step, _ranges(w, step, joins) if elements > 2 * size else None
+
+
+def _is_uncut(request, joins=True):
+    """Whether parts would be long, or kernels need scratch rows that are."""
+    long, step, ranges = _cut(request, presence.SLAB, joins)
+    return _are_long(request) or (ranges is None and step < request.x.shape[long] // 2)
 
 
 def _reach(w):
@@ -394,9 +428,40 @@ def _weighted(request, y, sums):
                 slope[_spread(False, some, alive, total, compute.name) == 0] = 0
         return _kept(slope, there)
 
+    def passed(dy, part):
+        return _divided(numbers(dy[part], "float64"), None if sums is None else sums[part])
+
+    def by_phases(phases, dy, dx, dw):
+        """Fill dx, and dw with the gradient of as many weights."""
+        if dw is not None and sums is not None:
+            _by_phases(
+                request,
+                phases,
+                slabs.Parts(dy.shape, lambda part: passed(dy, part) * y[part]),
+                lambda of: dw[of],
+            )
+        elif dw is not None:
+            dw[...] = 0
+        shares = slabs.Parts(dy.shape, partial(passed, dy))
+        _by_phases(request, phases, shares, partial(_weighing, request, covered, dx, dw))
+
     @np.errstate(all="ignore")
     def pullback(dy):
         dx = _new(request)
+        phases = _phases(request) if _is_uncut(request) else None
+        if learned and phases is not None:
+            alike = (
+                given.shape == x.shape
+                and request.restored is None
+                and given.dtype == request.x_name == compute.name
+            )
+            if alike and not (sums is not None and (sums == 0).any()):
+                dw = np.empty(x.shape, compute)
+                by_phases(phases, dy, dx, dw)
+                return dx, dw
+        elif phases is not None:
+            by_phases(phases, dy, dx, None)
+            return dx
         if not learned:
             for piece in _parts(request):
                 spread(piece, dy, dx)
@@ -426,6 +491,24 @@ def _weighted(request, y, sums):
         return dx, dw.reshape(given.shape)
 
     return pullback
+
+
+def _weighing(request, covered, dx, dw, of):
+    """What takes the sums of a phase, and writes what its elements and, if there is dw, their weights get of them."""
+    some, covered, dx = (
+        _restricted(request, of, request.windows),
+        None if covered is None else covered[of],
+        dx[of],
+    )
+    dw = None if dw is None else dw[of]
+
+    def take(part, total):
+        there, weights = _there(some, covered, part), some.presence.weights
+        if dw is not None:
+            dw[part] = _kept(total * numbers(some.x[part]) - dw[part], there)
+        _store(dx, part, _kept(total if weights is None else total * numbers(weights[part]), there))
+
+    return slabs.Parts(dx.shape, take)
 
 
 def _unbroadcast(array, shape):
@@ -476,6 +559,9 @@ def _norm(request):
         if dx.size == 0 or dy.size == 0:
             dx[...] = 0
             return dx
+        phases = _phases(request) if _is_uncut(request, joins=False) else None
+        if phases is not None and _norm_by_phases(request, phases, covered, width, dy, dx):
+            return dx
         last = y = None
         for piece in _parts(request, size, joins=False):
             part, shares = piece.x, dy[piece.y]
@@ -501,20 +587,73 @@ def _norm(request):
             dx[part] = 0
             total = np.empty(v.shape if len(used) else ())
             for band in used:
-                scale = 2.0 ** min(max(float(band) * width, -1020.0), 1020.0)
-                share = np.where(y == 0, 0.0, numbers(shares, "float64") * (y / scale) ** (1 - p))
+                scale = _scale(band, width)
+                share = _share_of_norm(p, shares, y, scale)
                 _spread(False, some, share, total, "float64")
                 for rows in presence.slabs(v.shape):
                     here = bands[rows] == band
                     if not here.any():
                         continue
-                    w = v[rows]
-                    slope = np.sign(w) * np.abs(w / scale) ** (p - 1) * total[rows]
                     target = dx[part][rows]
+                    slope = _slope_of_norm(p, v[rows], total[rows], scale)
                     _store(target, ..., np.where(here, slope, numbers(target)))
         return dx
 
     return pullback
+
+
+def _scale(band, width):
+    return 2.0 ** min(max(float(band) * width, -1020.0), 1020.0)
+
+
+def _share_of_norm(p, dy, y, scale):
+    """What a window whose norm is y passes on to its elements."""
+    return np.where(y == 0, 0.0, numbers(dy, "float64") * (y / scale) ** (1 - p))
+
+
+def _slope_of_norm(p, v, total, scale):
+    """What an element makes of it."""
+    return np.sign(v) * np.abs(v / scale) ** (p - 1) * total
+
+
+def _norm_by_phases(request, phases, covered, width, dy, dx):
+    """Fill dx a phase at a time, and take norms again where they are asked for; False where there are too many bands."""
+    p, x = request.reduction.power, request.x
+    used: set = set()
+    if width > NARROWEST:
+        for part in presence.slabs(x.shape):
+            used.update(np.unique(_bands(numbers(x[part], "float64"), _there(request, covered, part), width)))
+    used.discard(NO_BAND)
+    if len(used) > MOST_BANDS or width <= NARROWEST:
+        return False
+
+    def share(scale, part):
+        reading = _reading(request, _Part(part, part, request.windows))
+        y, _ = cpu.forward(replace(reading, dtype="float64"), None)
+        for some in presence.slabs(y.shape, size=LONG // 2):
+            y[some] = _share_of_norm(p, dy[part][some], y[some], scale)
+        return y
+
+    def kept(band, scale, of):
+        some, over, to = (
+            _restricted(request, of, request.windows),
+            None if covered is None else covered[of],
+            dx[of],
+        )
+
+        def take(part, total):
+            v = numbers(some.x[part], "float64")
+            here = _bands(v, _there(some, over, part), width) == band
+            _store(to, part, np.where(here, _slope_of_norm(p, v, total, scale), numbers(to[part])))
+
+        return slabs.Parts(to.shape, take)
+
+    dx[...] = 0
+    for band in used:
+        scale = _scale(band, width)
+        shares = slabs.Parts(dy.shape, partial(share, scale))
+        _by_phases(request, phases, shares, partial(kept, band, scale))
+    return True
 
 
 def _near_one(y, p):

@@ -224,7 +224,9 @@ def forward(request, key, samples=None):
     if plan is None:
         from numbapool.backends import slabs
 
-        slabs.fill(replace(request, x=x), y, saved)
+        if kind == "weights" and "float64" not in (request.x_name, request.y_name):
+            saved = empty(shape, order, np.float32)  # as gradients take them; no kernel asks for more
+        slabs.fill(replace(request, x=x, presence=present), y, saved, kind)
     if key == "positions" and kind == "places":
         saved = positions(request, saved, keys)
     return y, saved

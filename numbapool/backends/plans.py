@@ -251,18 +251,15 @@ def _are_alike(view, item, besides):
     )
 
 
-def axis_of_slabs(reduction, windows):
+def axis_of_slabs(windows):
     """Which pooled axis can be done in slabs; None if none can."""
-    several = [i for i, w in enumerate(windows) if w.most > 1]
-    if not several:
-        return None
-    # Elsewhere than along the first of them, heads, cores and tails do not follow each other in a plane, and of equal elements the first is chosen.
-    i = several[0] if reduction.selecting else max(several, key=lambda i: windows[i].most)
-    w = windows[i]
-    slides = w.regular is not None and w.step == 1 and w.up == (1, 0) and w.overlap
-    beside = size_of([v.count for v in windows]) // w.count
-    long = min(w.most, w.size) >= LEAST_SLABBED and beside <= MOST_BESIDE
-    return i if slides and w.count > 1 and long else None
+    can = []
+    for i, w in enumerate(windows):
+        slides = w.regular is not None and w.step == 1 and w.up == (1, 0) and w.overlap
+        beside = size_of([v.count for v in windows]) // w.count
+        if slides and w.count > 1 and min(w.most, w.size) >= LEAST_SLABBED and beside <= MOST_BESIDE:
+            can.append(i)
+    return max(can, key=lambda i: windows[i].most, default=None)
 
 
 def weights_dtype(reduction, shape, strides, x_name, axes, windows, y_name, y_strides, elements, beside):
@@ -376,8 +373,7 @@ def forward(
     fields, capacity = tiles(
         view, d, h, w, acc, lanes, x_item, queued, plane_strides is not None, alike, form.template == "fused"
     )
-    # Results of masked and weighed slabs do not say what they are merged by.
-    if is_large and not beside and not elements and axis_of_slabs(reduction, windows) is not None:
+    if is_large and plane_strides is None and axis_of_slabs(windows) is not None:
         # The row, what is put beside it, divisors and a queue: before any of them is made, as some are as long.
         rows = 3 + reduction.mean + (h.most + 2 if queued else 0)
         if rows * capacity * (acc + key_item) > MOST_ROOM:
