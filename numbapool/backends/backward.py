@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numbapool import containers, dtypes, presence
-from numbapool.backends import cpu, gradient_plans, plans, slabs
+from numbapool import columns, containers, dtypes, presence
+from numbapool.backends import cpu, gaps, gradient_plans, plans, slabs
 from numbapool.backends.cpu import empty, result_layout
 from numbapool.presence import numbers
 from numbapool.reductions import AVG
@@ -48,9 +48,29 @@ def vjp(request):
         y = _rounded(exact, cpu.result_dtype(request))
         return y, y, _weighted(request, exact, sums)
     y, sums = cpu.forward(request, key)
-    if reduction.power is not None:
-        return y, y, _norm(request)
-    return y, y, _weighted(request, None, sums) if elements else lambda dy: _plain(request, dy)
+    i = columns.axis(request.windows) if _are_long(request) else None
+    return y, y, _pullback(request, sums) if i is None else _in_columns(request, i, sums)
+
+
+def _pullback(request, sums):
+    """The function that takes dy to dx, where no weights are learned; `sums` of those there are, if the result is a mean."""
+    if request.reduction.power is not None:
+        return _norm(request)
+    return _weighted(request, None, sums) if request.presence.elements else partial(_plain, request)
+
+
+def _in_columns(request, i, sums):
+    """The same of windows with gaps, in whose columns there are none."""
+
+    def pullback(dy):
+        dx, a = _new(request), request.axes[i]
+        dx[...] = 0  # also in elements between the columns
+        for some, part in gaps.split(request, i, gaps.SIZE):
+            pull = _pullback(part, gaps.of_y(sums, a, some))
+            gaps.of_x(dx, a, some)[...] = pull(gaps.of_y(dy, a, some))
+        return dx
+
+    return pullback
 
 
 @np.errstate(all="ignore")
@@ -134,7 +154,7 @@ def _spread(mean, request, dy, dx, name, divisor=None):
     )
     if plan is None:
         windows, share = gradient_plans.as_forward(mean, request.windows, divisor)
-        slabs.fill(Request(AVG, dy, request.axes, windows, name, divisor=share), dx)
+        cpu.forward(Request(AVG, dy, request.axes, windows, name, divisor=share, out=(dx, None)), None)
     else:
         plan.run(dy, dx)
     return dx
@@ -341,7 +361,12 @@ def _cut(request, size, joins):
 def _is_uncut(request, joins=True):
     """Whether parts would be long, or kernels need scratch rows that are."""
     long, step, ranges = _cut(request, presence.SLAB, joins)
-    return _are_long(request) or (ranges is None and step < request.x.shape[long] // 2)
+    if ranges is None:
+        return _are_long(request) or step < request.x.shape[long] // 2
+    of_parts = [
+        w for a, w in zip(request.axes, request.windows, strict=True) if a != long or _reach(w) <= step
+    ]
+    return _are_long(replace(request, windows=tuple(of_parts)))
 
 
 def _reach(w):

@@ -8,7 +8,7 @@ from math import prod
 
 import numpy as np
 
-from numbapool import containers
+from numbapool import columns, containers
 from numbapool.backends import index_plans, plans
 from numbapool.backends.blocks import address
 
@@ -222,11 +222,12 @@ def forward(request, key, samples=None):
         if plan is not None:
             plan.run(x, y, given, M=mask, V=weights, P=tables)
     if plan is None:
-        from numbapool.backends import slabs
+        from numbapool.backends import gaps, slabs
 
         if kind == "weights" and "float64" not in (request.x_name, request.y_name):
             saved = empty(shape, order, np.float32)  # as gradients take them; no kernel asks for more
-        slabs.fill(replace(request, x=x, presence=present), y, saved, kind)
+        how = slabs if columns.axis(request.windows) is None else gaps
+        how.fill(replace(request, x=x, presence=present), y, saved, kind)
     if key == "positions" and kind == "places":
         saved = positions(request, saved, keys)
     return y, saved

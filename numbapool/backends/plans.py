@@ -7,7 +7,7 @@ from functools import lru_cache, partial
 
 import numpy as np
 
-from numbapool import dtypes
+from numbapool import columns, dtypes
 from numbapool.backends import blocks, narrow_plans
 from numbapool.backends.blocks import (
     CACHE_BYTES,
@@ -373,7 +373,8 @@ def forward(
     fields, capacity = tiles(
         view, d, h, w, acc, lanes, x_item, queued, plane_strides is not None, alike, form.template == "fused"
     )
-    if is_large and plane_strides is None and axis_of_slabs(windows) is not None:
+    cut = columns.axis(windows) if axis_of_slabs(windows) is None or not is_large else 0
+    if plane_strides is None and cut is not None:
         # The row, what is put beside it, divisors and a queue: before any of them is made, as some are as long.
         rows = 3 + reduction.mean + (h.most + 2 if queued else 0)
         if rows * capacity * (acc + key_item) > MOST_ROOM:
