@@ -6,7 +6,7 @@ from cases import array, forget_plans, slow_but
 
 import numbapool as nbp
 from numbapool import columns, windows
-from numbapool.backends import backward, gaps, plans
+from numbapool.backends import divide, gaps, plans
 from numbapool.testing import check, check_vjp
 
 CALLS = [  # shape without leading axes, kernel, stride, padding, dilation
@@ -33,7 +33,7 @@ def short(monkeypatch):
     for module, names in (
         (plans, {"MOST_ROOM": 0}),
         (gaps, {"SIZE": 40, "fill": spy}),
-        (backward, {"LONGEST": 10}),
+        (divide, {"LONGEST": 10}),
     ):
         for name, value in names.items():
             monkeypatch.setattr(module, name, value)

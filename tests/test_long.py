@@ -217,3 +217,21 @@ def test_large_dilation():
         fn = nbp.max_pool2d if np.ndim(args[0]) else nbp.max_pool1d
         y, pullback = nbp.vjp(fn, x, *args)
         assert pullback(np.ones_like(y)).sum() == y.size
+
+
+@pytest.mark.parametrize(("kernel", "dilation"), [(900_000, 1), (2, 300_000)])
+@pytest.mark.parametrize("shape", [(0, 1_000_000), (2, 0, 1_000_000)])
+@pytest.mark.parametrize(
+    ("op", "options"),
+    [("max", ()), ("max", ("where",)), ("avg", ()), ("avg", ("where",)), ("avg", ("weights",)), ("lp", ())],
+)
+def test_no_planes(op, options, shape, kernel, dilation):
+    """Windows that would be cut, of nothing."""
+    fn, x = getattr(nbp, f"{op}_pool1d"), np.ones(shape, "f4")
+    args = (x, 2, kernel, 1) if op == "lp" else (x, kernel, 1)
+    given = {name: np.ones(shape, {"where": bool, "weights": "f4"}[name]) for name in options}
+    y, pullback = nbp.vjp(fn, *args, dilation=dilation, **given)
+    assert y.shape == (*shape[:-1], 1_000_000 - (kernel - 1) * dilation)
+    found = pullback(y)
+    for gradient in found if "weights" in options else (found,):
+        assert gradient.shape == shape

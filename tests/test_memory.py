@@ -159,7 +159,7 @@ _PEAK = """
     import numpy as np
     import numbapool as nbp
     from cases import forget_plans
-    from numbapool.backends import backward, plans
+    from numbapool.backends import divide, plans
 
     def peak():
         with open('/proc/self/status') as file:
@@ -198,16 +198,16 @@ _PEAK = """
     elif taps >= 10**3:
         small = make(shape)
     floating = small.dtype.kind == 'f'
-    kept = plans.MOST_ROOM, backward.LONGEST
+    kept = plans.MOST_ROOM, divide.LONGEST
     for cut in (False, True) if taps > 10**5 else (False,):  # as windows are that a kernel has no memory for
         if cut:
-            plans.MOST_ROOM, backward.LONGEST = 0, 1000
+            plans.MOST_ROOM, divide.LONGEST = 0, 1000
             forget_plans()
         if floating:
             y, pullback = nbp.vjp(fn, small, *small_args, **given(small))
             pullback(np.ones_like(y))
         fn(small, *small_args, **given(small))
-    plans.MOST_ROOM, backward.LONGEST = kept
+    plans.MOST_ROOM, divide.LONGEST = kept
     forget_plans()
     del small
 

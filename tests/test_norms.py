@@ -5,7 +5,7 @@ import pytest
 from cases import KERNEL_PATHS, array, same_bits, slow_but
 
 import numbapool as nbp
-from numbapool.backends import backward
+from numbapool.backends import norms, passing
 from numbapool.testing import check, check_vjp, gradcheck
 
 inf, nan = np.inf, np.nan
@@ -142,11 +142,11 @@ def test_gradients_tap_by_tap(monkeypatch):
     x[0, 2, 3] = 0
     calls = (2, 3, 2, False), {"padding": 1, "where": np.random.default_rng(2).random(x.shape) < 0.8}
     taken = []
-    by_taps = backward._norm_by_taps
-    monkeypatch.setattr(backward, "_norm_by_taps", lambda *args: taken.append(1) or by_taps(*args))
+    by_taps = norms._by_taps
+    monkeypatch.setattr(norms, "_by_taps", lambda *args: taken.append(1) or by_taps(*args))
     for few, limit in ((64, 32), (0, 32), (0, 0)):
-        monkeypatch.setattr(backward, "FEW", few)
-        monkeypatch.setattr(backward, "MOST_BANDS", limit)
+        monkeypatch.setattr(passing, "FEW", few)
+        monkeypatch.setattr(norms, "MOST_BANDS", limit)
         check_vjp("lp_pool2d", x, *calls, array((2, 4, 5), "float64", seed=1))
     assert taken == [1]
     _, pullback = nbp.vjp(

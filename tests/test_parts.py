@@ -6,7 +6,7 @@ from cases import array, slow_but
 
 import numbapool as nbp
 from numbapool import presence
-from numbapool.backends import backward
+from numbapool.backends import divide, norms
 from numbapool.testing import check_vjp
 
 WINDOWS = [
@@ -19,8 +19,8 @@ OPTIONS = ["", "weights", "weights where", "integers", "omit", "broadcast weight
 @pytest.fixture(autouse=True, params=[7, 40])
 def small(request, monkeypatch):
     monkeypatch.setattr(presence, "SLAB", request.param)
-    monkeypatch.setattr(backward, "NORM_SLAB", request.param)
-    monkeypatch.setattr(backward, "LONG", 4)
+    monkeypatch.setattr(norms, "SLAB", request.param)
+    monkeypatch.setattr(divide, "LONG", 4)
 
 
 def given(x, names):

@@ -6,7 +6,7 @@ from cases import array, forget_plans, same_bits, slow_but
 
 import numbapool as nbp
 from numbapool import windows
-from numbapool.backends import backward, plans, slabs
+from numbapool.backends import divide, norms, passing, plans, slabs
 from numbapool.testing import check, check_vjp
 
 WINDOWS = [  # shape without leading axes, kernel, stride, padding
@@ -31,7 +31,7 @@ def short(monkeypatch):
     for module, names in (
         (plans, {"MOST_ROOM": 0, "LEAST_SLABBED": 10}),
         (slabs, {"SHORTEST": 3, "MOST": 60, "fill": spy}),
-        (backward, {"LONGEST": 10}),
+        (divide, {"LONGEST": 10}),
     ):
         for name, value in names.items():
             monkeypatch.setattr(module, name, value)
@@ -79,8 +79,8 @@ def test_values(short, op, dtype):
 @pytest.mark.parametrize(("power", "spread"), [(2.0, 0), (3.5, 30), (0.5, 0), (-2.0, 10)])
 def test_gradients_of_norms(short, monkeypatch, power, spread):
     """Of several magnitudes in bands, whose norms are taken again where they are asked for."""
-    monkeypatch.setattr(backward, "FEW", 0)
-    monkeypatch.setattr(backward, "BAND", 20)
+    monkeypatch.setattr(passing, "FEW", 0)
+    monkeypatch.setattr(norms, "BAND", 20)
     for spatial, kernel, stride, _ in WINDOWS:
         n, x = len(spatial), array((2, *spatial), kind="distinct").astype("float64")
         x *= 2.0 ** np.random.default_rng(0).integers(-spread, spread + 1, x.shape)
@@ -148,7 +148,7 @@ MASKED += [("lp", power) for power in (2.0, -1.0, np.inf, -np.inf)]
 )
 def test_masks_and_weights(short, monkeypatch, op, power, dtype):
     """What is known of pieces beside their values says what is there."""
-    monkeypatch.setattr(backward, "FEW", 0)
+    monkeypatch.setattr(passing, "FEW", 0)
     for spatial, kernel, stride, padding in WINDOWS:
         fn, n, x, where, weights = f"{op}_pool{len(spatial)}d", len(spatial), *masked((2, *spatial), dtype)
         calls = [{"where": where}, {"where": where[0]}]

@@ -61,6 +61,8 @@ def fill(request, y, saved=None, key=None):
 
     Of sums, x and y may be `Parts`: ``x.of(slices)`` makes a part of x, ``y.of(slices, total)`` takes a part of the sums.
     """
+    if 0 in y.shape:
+        return
     i = plans.axis_of_slabs(request.windows)
     axis, w = request.axes[i], request.windows[i]
     beside = prod(y.shape[a] for a in request.axes if a != axis)
