@@ -135,40 +135,54 @@ def masked(shape, dtype):
     return x, where, weights
 
 
-MASKED = [("max", None), ("avg", None), ("lp", -2.0), ("min", None), ("sum", None)]
-MASKED += [("lp", power) for power in (2.0, -1.0, np.inf, -np.inf)]
+MASKED = [("max", None), ("min", None), ("avg", None), ("sum", None)]
+MASKED += [("lp", power) for power in (2.0, -1.0, -2.0, np.inf, -np.inf)]
+OPTIONS = ["where", "shared", "omit", "omit where", "weights", "weights where", "learned", "integers"]
+FEW = [
+    ("max", "omit where"),
+    ("avg", "shared"),
+    ("avg", "omit where"),
+    ("avg", "learned"),
+    ("lp", "omit where"),
+]
 
 
 @pytest.mark.parametrize(
-    ("op", "power", "dtype"),
+    ("op", "power", "dtype", "names"),
     slow_but(
-        [(*op, "float32") for op in MASKED[:3]],
-        [(*op, dtype) for op in MASKED for dtype in ("float32", "float64", "float16", "int32", "uint8")],
+        [(op, -2.0 if op == "lp" else None, "float32", names) for op, names in FEW],
+        [
+            (op, power, dtype, names)
+            for op, power in MASKED
+            for dtype in ("float32", "float64", "float16", "int32", "uint8")
+            for names in (OPTIONS if op in ("avg", "sum") else OPTIONS[:4])
+            if dtype not in ("int32", "uint8") or not {"omit", "learned"} & set(names.split())
+        ],
     ),
 )
-def test_masks_and_weights(short, monkeypatch, op, power, dtype):
+def test_masks_and_weights(short, monkeypatch, op, power, dtype, names):
     """What is known of pieces beside their values says what is there."""
     monkeypatch.setattr(passing, "FEW", 0)
     for spatial, kernel, stride, padding in WINDOWS:
         fn, n, x, where, weights = f"{op}_pool{len(spatial)}d", len(spatial), *masked((2, *spatial), dtype)
-        calls = [{"where": where}, {"where": where[0]}]
-        if x.dtype.kind == "f":
-            calls += [{"nan_policy": "omit"}, {"nan_policy": "omit", "where": where}]
-        if op in ("avg", "sum"):
-            calls += [{"weights": weights}, {"weights": weights, "where": where}]
-            if x.dtype.kind == "f":
-                calls += [{"weights": np.abs(weights).astype(dtype) + 1}]
-            calls += [{"weights": np.arange(x.size).reshape(x.shape) % 5}]
+        given: dict = {"axes": tuple(range(1, n + 1))}
+        if "omit" in names:
+            given["nan_policy"] = "omit"
+        if "where" in names or names == "shared":
+            given["where"] = where[0] if names == "shared" else where
+        if "weights" in names:
+            given["weights"] = weights
+        if names == "learned":
+            given["weights"] = np.abs(weights).astype(dtype) + 1
+        if names == "integers":
+            given["weights"] = np.arange(x.size).reshape(x.shape) % 5
+        args = (kernel, stride, padding) if power is None else (power, kernel, stride, True)
+        check(fn, x, *args, **given)
         if op == "max":
-            calls += [given | {"return_indices": True} for given in calls]
-        axes = tuple(range(1, n + 1))
-        for given in calls:
-            args = (kernel, stride, padding) if power is None else (power, kernel, stride, True)
-            check(fn, x, *args, **given, axes=axes)
-            if x.dtype.kind == "f" and power != -1 and not given.get("return_indices"):
-                y = getattr(nbp, fn)(x, *args, **given, axes=axes)
-                given = given | {"axes": axes}
-                check_vjp(fn, np.nan_to_num(x, posinf=3, neginf=-3), args, given, array(y.shape, seed=1))
+            check(fn, x, *args, **given, return_indices=True)
+        if x.dtype.kind == "f" and power != -1:
+            y = getattr(nbp, fn)(x, *args, **given)
+            check_vjp(fn, np.nan_to_num(x, posinf=3, neginf=-3), args, given, array(y.shape, seed=1))
     assert len(short) > len(WINDOWS)
 
 
