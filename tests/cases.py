@@ -267,10 +267,10 @@ def array(shape, dtype="float32", kind="any", seed=0):
 def forget_plans():
     """Have all plans made anew, for what a test has changed."""
     from numbapool import repeated
-    from numbapool.backends import gradient_plans, index_plans, plans
+    from numbapool.backends import forms, gradient_plans, index_plans, plans
 
     caches = (
-        plans._form,
+        forms.form_of,
         plans.forward,
         gradient_plans.summing,
         gradient_plans.selecting,

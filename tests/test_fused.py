@@ -6,7 +6,7 @@ from cases import array, forget_plans, same_bits, slow_but
 
 import numbapool as nbp
 from numbapool import reductions
-from numbapool.backends import narrow_plans, plans
+from numbapool.backends import forms, narrow_plans
 from numbapool.kernels import build, primitives
 from numbapool.testing import check, check_vjp
 
@@ -198,7 +198,7 @@ def test_gradients_of_means():
 def _rows_way(call, monkeypatch):
     """The same call where nothing beside x is found from addresses."""
     with monkeypatch.context() as patch:
-        patch.setattr(plans, "_are_alike", lambda *a: False)
+        patch.setattr(forms, "_are_alike", lambda *a: False)
         forget_plans()
         result = call()
     forget_plans()
@@ -304,9 +304,9 @@ def test_masks_of_many_columns():
 def test_small_windows_beside_an_inner_axis(dtype, monkeypatch):
     """Their columns are merged as rows are, of inner elements that are whole vectors or not; the signs of zeros among them."""
     apart = []
-    plain = plans.inner_as_columns
-    monkeypatch.setattr(plans, "inner_as_columns", lambda view: apart.append(1) or plain(view))
-    least = plans.INNER_LEAST // np.dtype(dtype).itemsize
+    plain = forms.inner_as_columns
+    monkeypatch.setattr(forms, "inner_as_columns", lambda view: apart.append(1) or plain(view))
+    least = forms.INNER_LEAST // np.dtype(dtype).itemsize
     windows = [(2,), (3,), ((1, 2),), (2, 3), ((3, 2), (1, 2)), ((2, 3), (3, 4)), (4,), ((3, 4), 4), ((5, 3),), ((7, 2),), ((13, 1), 1), ((11, 1), 1), (3, 2, 1), ((1, 5), (1, 2), (0, 2)), ((1, 8), 1), (2, 1), (4, 2, 1), (5, 3, 2), (2, 2, 1, 1, True), (3, 3, 1, 1, True), (2, 2, (0, 1))]  # fmt: skip
     for inner in least, least + 1, 2 * least + 7, 5 * least - 3:
         x = given(dtype, 2, 14, 13, inner)

@@ -6,7 +6,7 @@ from cases import array, forget_plans, same_bits, slow_but
 
 import numbapool as nbp
 from numbapool import request, windows
-from numbapool.backends import plans
+from numbapool.backends import forms
 from numbapool.kernels import build
 from numbapool.testing import check, check_vjp
 
@@ -71,7 +71,7 @@ def test_dtype(dtype):
 
 def test_two_and_three_axes(monkeypatch):
     """Windows of several rows and planes, elements that end anywhere, masks that are broadcast; short ones, as long ones would take the reference minutes."""
-    monkeypatch.setattr(plans, "LONG", 32)
+    monkeypatch.setattr(forms, "LONG", 32)
     forget_plans()
     try:
         for n, shape, kernel in ((2, (2, 5, 61), (3, 25)), (3, (2, 3, 4, 45), (2, 2, 19)), (1, (4, 30), 9)):

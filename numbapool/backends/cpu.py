@@ -9,7 +9,7 @@ from math import prod
 import numpy as np
 
 from numbapool import columns, containers
-from numbapool.backends import index_plans, plans
+from numbapool.backends import forms, index_plans, plans
 from numbapool.backends.blocks import address
 
 SLAB_BYTES = 8 << 20  # of a foreign byte order, converted at a time
@@ -57,7 +57,7 @@ class Repeated:
         self.spans = [_Span(a) for a in (x, *results)]
         kind = keys = self.places = None
         if request.indices:
-            kind, keys = plans.key_kind(request.windows), results[1]
+            kind, keys = forms.key_kind(request.windows), results[1]
         if kind == "places":
             self.places = _New(y.shape, order, np.dtype(np.uint8))
             keys = self.places()
@@ -162,7 +162,7 @@ def _kept(request, key):
     """The dtype of what is kept beside the values of a request that is carried out in parts."""
     if key == "weights":  # those of the parts follow from their layout
         return np.float64
-    if key == "places" and plans.key_kind(request.windows) == "places":
+    if key == "places" and forms.key_kind(request.windows) == "places":
         return np.uint8
     return index_dtype(request) if key == "places" else np.int64
 
@@ -194,14 +194,14 @@ def forward(request, key, samples=None):
         present = present.apart_from(y, keys)
     if y is None:
         y = empty(shape, order, result_dtype(request))
-    kind = plans.key_kind(request.windows) if key in ("positions", "places") else key
+    kind = forms.key_kind(request.windows) if key in ("positions", "places") else key
     if y.size == 0:
         return y, (empty(shape, order, np.int64) if keys is None else keys) if key else None
     saved = None
     mask, weights = present.where, present.weights
     beside = [None if a is None else a.strides for a in (mask, weights)]
     if kind == "weights":
-        dtype = plans.weights_dtype(
+        dtype = forms.weights_dtype(
             request.reduction, x.shape, x.strides, request.x_name, request.axes, request.windows, request.dtype, y.strides, present.elements, beside
         )  # fmt: skip
         saved = empty(shape, order, dtype)

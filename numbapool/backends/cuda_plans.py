@@ -10,7 +10,7 @@ from math import prod
 
 from numbapool import driver, dtypes
 from numbapool.backends.blocks import key_steps, roles
-from numbapool.backends.plans import HALF_ROUNDINGS, ROUNDINGS
+from numbapool.backends.forms import HALF_ROUNDINGS, ROUNDINGS
 from numbapool.kernels.cuda import bind, build, gather_sliding, sliding, tree
 from numbapool.kernels.cuda import forward as tap_by_tap
 from numbapool.kernels.cuda import gather as window_by_window

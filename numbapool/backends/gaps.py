@@ -52,8 +52,8 @@ def split(request, i, size=None):
     for found in columns(request.windows[i]):
         step = found.number
         if size is not None:
-            of_all = size * request.x.shape[a] // max(request.x.size, 1)  # elements of a line that may be put aside
-            step = max(of_all // found.windows.size, 1)
+            lines = max(request.x.size // request.x.shape[a], 1)
+            step = max(size // (lines * found.windows.size), 1)
         for begin in range(0, found.number, step):
             some = found.some(begin, min(begin + step, found.number))
             present = request.presence

@@ -27,7 +27,8 @@ from numbapool.backends.blocks import (
     size_of,
     tiles,
 )
-from numbapool.backends.plans import HALF_ROUNDINGS, ROUNDINGS, forward
+from numbapool.backends.forms import HALF_ROUNDINGS, ROUNDINGS
+from numbapool.backends.plans import forward
 from numbapool.kernels import block, build, vectors
 from numbapool.layout import canonical
 from numbapool.reductions import ALL, AVG, Elements, Types
