@@ -15,7 +15,7 @@ MOST_RANGES = 64
 
 
 class Columns(NamedTuple):
-    """Neighbouring columns that are alike: of elements, from `x` on and `x_steps` to the next row and column, and of windows, from `y` on."""
+    """Neighbouring columns that are alike: of elements, from `x` on and `x_steps` to the next row and column, and of windows, from `y` on; none of these has an element at its first `without` taps."""
 
     number: int
     x: int
@@ -23,6 +23,7 @@ class Columns(NamedTuple):
     y: int
     y_steps: tuple[int, int]
     windows: Windows
+    without: int
 
     def some(self, begin, end):
         """Some of the columns."""
@@ -70,7 +71,7 @@ def _columns(w):
         found.append(
             Columns(
                 end - begin, first * w.step + begin * stride - before, (w.step, stride), begin, (places, 1),
-                _counting(slid, w.extent) if w.even else slid,
+                _counting(slid, w.extent) if w.even else slid, first - slid.sliding[2],
             )
         )  # fmt: skip
     return found

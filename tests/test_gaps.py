@@ -13,6 +13,7 @@ CALLS = [  # shape without leading axes, kernel, stride, padding, dilation
     ((61,), (5,), (1,), 0, (7,)),
     ((61,), (4,), (3,), ((20, 14),), (12,)),
     ((90,), (9,), (4,), ((9, 3),), (6,)),
+    ((47,), (2,), (2,), ((5, 1),), (17,)),  # columns without one of the taps
     ((64,), (2,), (1,), 0, (32,)),
     ((64,), (3,), (5,), 0, (2,)),
     ((40, 9), (3, 3), (1, 2), 1, (9, 1)),
@@ -114,7 +115,8 @@ def test_gradients(short, op):
         fn, x = f"{op}_pool{len(spatial)}d", array((2, *spatial), kind="distinct")
         args = (2.0, kernel, stride) if op == "lp" else (kernel, stride, padding)
         masks = ({}, {"where": array(x.shape, "int32", "ties", seed=7) > -1})
-        for given in (*masks, {"count_include_pad": False}) if op == "avg" else masks:
+        more = {"avg": [{"count_include_pad": False}], "sum": [{"weights": array((1, *spatial)) + 9}]}
+        for given in (*masks, *more.get(op, ())):
             options = given | {"dilation": dilation}
             y = getattr(nbp, fn)(x, *args, **options)
             check_vjp(fn, x, args, options, array(y.shape, seed=1))

@@ -23,13 +23,14 @@ def vjp(request):
     if reduction.selecting:
         return _selecting(request)
     key = "weights" if reduction.mean and elements else None
-    if key and dtypes.is_float(elements.weights or "bool"):
+    learned = dtypes.is_float(elements.weights or "bool")
+    if learned and key:
         # This gradient needs the result as it was before it was rounded, in memory that the caller does not have.
         exact, sums = cpu.forward(replace(request, dtype="float64"), key)
         y = _rounded(exact, cpu.result_dtype(request))
         return y, y, weighed.pullback(request, exact, sums)
     y, sums = cpu.forward(request, key)
-    i = columns.axis(request.windows) if divide.are_long(request) else None
+    i = columns.axis(request.windows) if divide.are_long(request) and not learned else None
     return y, y, _pullback(request, sums) if i is None else _in_columns(request, i, sums)
 
 

@@ -81,8 +81,20 @@ def fill(request, y, saved, key):
         _, beside = cpu.forward(replace(part, out=(to[0], to[1] if key == "positions" else None)), key)
         if key == "positions":
             _restore(to[1], part, request, i, some)
+        elif key == "places":
+            to[1][...] = _places(part, request, i, some.without)[beside]
         elif key:
             to[1][...] = beside
+
+
+def _places(part, request, i, without):
+    """The numbers of taps in `request` by those in a part, whose windows may have fewer."""
+    places = np.arange(256, dtype=np.uint8)  # the last one stands for no tap
+    here, there = ([w.most for w in of.windows] for of in (part, request))
+    for tap in np.ndindex(*here):
+        at = (*tap[:i], tap[i] + without, *tap[i + 1 :])
+        places[np.ravel_multi_index(tap, here)] = np.ravel_multi_index(at, there)
+    return places
 
 
 def _restore(indices, part, request, i, some):
