@@ -76,6 +76,17 @@ def test_values(short, op, dtype):
     assert len(short) > 2 * len(WINDOWS)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint64"])
+def test_weighed_means_beyond_the_range(short, dtype):
+    """Stay at its ends in the dtype of x, and are cast to another."""
+    rng = np.random.default_rng(5)
+    x = rng.integers(0, 120, (3, 90)).astype(dtype)
+    weights = rng.choice([-0.5, 1.0], x.shape)
+    for given in ({}, {"dtype": dtype}, {"dtype": "int8"}):
+        check("avg_pool1d", x, 40, 3, weights=weights, **given)
+    assert short
+
+
 @pytest.mark.parametrize(("power", "spread"), [(2.0, 0), (3.5, 30), (0.5, 0), (-2.0, 10)])
 def test_gradients_of_norms(short, monkeypatch, power, spread):
     """Of several magnitudes in bands, whose norms are taken again where they are asked for."""

@@ -26,7 +26,7 @@ from numbapool import dtypes
 from numbapool.backends import cpu, plans
 from numbapool.presence import WHOLE, Presence, numbers
 from numbapool.presence import slabs as parts_of
-from numbapool.reductions import AVG, SUM, Elements
+from numbapool.reductions import AVG, MAX, MIN, SUM, Elements
 from numbapool.windows import divisors, sliding, untouched
 
 LONGEST, SHORTEST = 1 << 16, plans.LEAST_SLABBED // 4  # elements of a slab
@@ -246,6 +246,8 @@ class _Sums(_Slabs):
                 total = total / divisors(request.windows, request.axes, part, y.ndim)
             else:
                 total = np.where(weights == 0, np.nan, total / weights)
+                if request.y_name == request.x_name and not dtypes.is_float(request.y_name):
+                    total = total.clip(MAX.identity(request.y_name), MIN.identity(request.y_name))
         if saved is not None:
             saved[...] = weights
         if isinstance(y, Parts):
